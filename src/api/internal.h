@@ -56,7 +56,7 @@ int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
  * Stands first in each function of uvfio.h that can report: reports come in this call of the
  * program.
  */
-#define API_CALL() CALL_FRAME_STACK(__func__, __builtin_return_address(0))
+#define API_CALL() CALL_FRAME_STACK(__func__, CALL_SITE())
 /* Unmap and give back everything of uvfio_dma_alloc(). */
 void api_free_memory(struct uvfio *u);
 /* struct vfio_env's device_memory, of the machine @u: a model's BAR is none to DMA of others. */

@@ -13,21 +13,38 @@
 #ifndef BASE_CALL_H
 #define BASE_CALL_H
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* A place in the program: where a call returns to, or an instruction (@exact). */
+struct call_site {
+	const void *ip;
+	const void *sp; /* the stack pointer there; NULL: not known, and @fp neither */
+	const void *fp; /* what is in RBP there */
+	bool exact;
+};
+
 struct call_frame {
-	const char *name; /* "ioctl"; lives as long as the process */
-	const void *from; /* in the program: where the call returns to, or the instruction */
+	const char *name;		/* "ioctl"; lives as long as the process */
+	struct call_site from;		/* in the program */
 	const struct call_frame *outer; /* a call in whose middle this one came, or NULL */
 };
 
 /* The innermost call that this thread is in, or NULL: none of the program's. */
 extern __thread const struct call_frame *call_current;
 
+/*
+ * Where the function that this stands in was called from. Ours have frame pointers: RBP points at
+ * the caller's, and above that is the address to return to.
+ */
+#define CALL_SITE()                                                                                \
+	((struct call_site){ __builtin_return_address(0), (char *)__builtin_frame_address(0) + 16, \
+			     *(void *const *)__builtin_frame_address(0), false })
+
 /* Link @c: from now on this thread is in the call @name that returns to @from. */
 static inline const struct call_frame *call_enter(struct call_frame *c, const char *name,
-						  const void *from)
+						  struct call_site from)
 {
 	*c = (struct call_frame){ name, from, call_current };
 	atomic_signal_fence(memory_order_release);
@@ -48,7 +65,7 @@ static inline void call_leave(const struct call_frame *c)
  * on the program's stack only.
  */
 static inline const struct call_frame *call_enter_stack(struct call_frame *c, const char *name,
-							const void *from)
+							struct call_site from)
 {
 	if (call_current && (uintptr_t)call_current < (uintptr_t)c)
 		call_current = NULL;

@@ -201,10 +201,18 @@ static bool put_reason(char out[FORMAT_MAX_BYTES], const char *fmt, int err)
 	return found;
 }
 
-void report_vsay(const struct report_code *code, const char *who, int err, const char *fmt,
-		 va_list ap)
+__attribute__((format(printf, 5, 0))) static void say(const struct report_code *code,
+						      const char *who, int err,
+						      const struct report_about *about,
+						      const char *fmt, va_list ap)
 {
-	struct report r = { .code = code, .who = who, .err = err, .call = call_current };
+	bool shown = false;
+	struct report r = { .code = code,
+			    .who = who,
+			    .err = err,
+			    .call = call_current,
+			    .about = about,
+			    .shown = &shown };
 	struct report_subscriber *s = atomic_load(&subscribers);
 	const char *name = err ? strerrorname_np(-err) : NULL;
 	char with_reason[FORMAT_MAX_BYTES];
@@ -240,7 +248,7 @@ void report_vsay(const struct report_code *code, const char *who, int err, const
 			     !strncmp(l.text + start, r.call->name, strlen(r.call->name));
 
 		add(&l, " [%s%sfrom %p]", named ? "" : r.call->name, named ? "" : " ",
-		    r.call->from);
+		    r.call->from.ip);
 	}
 	end_line(&l);
 	r.line = l.text;
@@ -248,9 +256,25 @@ void report_vsay(const struct report_code *code, const char *who, int err, const
 	for (; s; s = s->next)
 		if (code->severity <= s->level)
 			s->fn(&r, s->arg);
-	if (!r.limited)
+	if (!r.limited && !shown)
 		log_write(code->severity, l.text, l.len);
 	errno = saved;
+}
+
+void report_vsay(const struct report_code *code, const char *who, int err, const char *fmt,
+		 va_list ap)
+{
+	say(code, who, err, NULL, fmt, ap);
+}
+
+void report_say_about(const struct report_code *code, const char *who, int err,
+		      const struct report_about *about, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(code, who, err, about, fmt, ap);
+	va_end(ap);
 }
 
 void report_say(const struct report_code *code, const char *who, int err, const char *fmt, ...)
@@ -258,6 +282,6 @@ void report_say(const struct report_code *code, const char *who, int err, const 
 	va_list ap;
 
 	va_start(ap, fmt);
-	report_vsay(code, who, err, fmt, ap);
+	say(code, who, err, NULL, fmt, ap);
 	va_end(ap);
 }

@@ -14,6 +14,7 @@
 #define BASE_REPORT_H
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/call.h"
 #include "base/log.h"
@@ -72,15 +73,40 @@ void report_say(const struct report_code *code, const char *who, int err, const 
 void report_vsay(const struct report_code *code, const char *who, int err, const char *fmt,
 		 va_list ap) __attribute__((format(printf, 4, 0)));
 
+/*
+ * struct report_about - what a report is about, for those who look at more than its text. What is
+ * not known is 0.
+ */
+struct report_about {
+	enum report_access { REPORT_NO_ACCESS, REPORT_DMA, REPORT_BAR } access;
+	bool write;
+	unsigned bar;
+	uint64_t at; /* an IOVA, or an offset in the BAR */
+	uint64_t size;
+	uint64_t value;	   /* of a write to a BAR */
+	const char *reg;   /* the register's name */
+	const void *space; /* of a DMA: the I/O address space, as events name it (base/event.h) */
+	/* of a DMA: the nearest mappings below and above; size 0: there is none */
+	struct report_range {
+		uint64_t at, size;
+	} below, above;
+};
+/* report_say() with @about, which may be NULL. */
+void report_say_about(const struct report_code *code, const char *who, int err,
+		      const struct report_about *about, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
 /* struct report - what a subscriber is told. Valid during its call only. */
 struct report {
 	const struct report_code *code;
-	const char *who;	       /* or NULL */
-	int err;		       /* 0 or -errno */
-	const char *text;	       /* without "uvfio: warn: WHO: ", with errno and hint */
-	const char *line;	       /* as it is in the log, without the line's end */
-	bool limited;		       /* it was not written, because of the limit */
-	const struct call_frame *call; /* the program's call that it came in, or NULL */
+	const char *who;		  /* or NULL */
+	int err;			  /* 0 or -errno */
+	const char *text;		  /* without "uvfio: warn: WHO: ", with errno and hint */
+	const char *line;		  /* as it is in the log, without the line's end */
+	bool limited;			  /* it was not written, because of the limit */
+	const struct call_frame *call;	  /* the program's call that it came in, or NULL */
+	const struct report_about *about; /* or NULL */
+	bool *shown; /* a subscriber sets it that shows the report: the log does not then */
 };
 
 /*

@@ -31,7 +31,7 @@ static void on_report(const struct report *r, void *arg)
 	snprintf(got.text, sizeof(got.text), "%s", r->text);
 	snprintf(got.code, sizeof(got.code), "%s", r->code->name);
 	snprintf(got.call, sizeof(got.call), "%s", r->call ? r->call->name : "");
-	got.from = r->call ? r->call->from : NULL;
+	got.from = r->call ? r->call->from.ip : NULL;
 	got.err = r->err;
 	got.limited += r->limited;
 	got.calls++;
@@ -203,11 +203,11 @@ static void test_calls(void **state)
 
 	refuse(1);
 	assert_string_equal(got.call, "");
-	call_enter(&ioctl, "ioctl", (void *)0x1234);
+	call_enter(&ioctl, "ioctl", (struct call_site){ .ip = (void *)0x1234 });
 	refuse(1);
 	assert_string_equal(got.call, "ioctl");
 	assert_ptr_equal(got.from, (void *)0x1234);
-	call_enter(&mmap, "mmap", (void *)0x5678);
+	call_enter(&mmap, "mmap", (struct call_site){ .ip = (void *)0x5678 });
 	assert_ptr_equal(call_current->outer, &ioctl);
 	refuse(1);
 	assert_string_equal(got.call, "mmap");
@@ -235,8 +235,8 @@ __attribute__((noinline)) static void left_by_longjmp(void)
 {
 	struct call_frame outer, inner;
 
-	call_enter_stack(&outer, "outer", NULL);
-	call_enter(&inner, "inner", NULL);
+	call_enter_stack(&outer, "outer", (struct call_site){ 0 });
+	call_enter(&inner, "inner", (struct call_site){ 0 });
 	longjmp(away, 1);
 }
 
@@ -247,7 +247,7 @@ static void test_longjmp(void **state)
 	if (!setjmp(away))
 		left_by_longjmp();
 	assert_non_null(call_current);
-	call_enter_stack(&c, "next", NULL);
+	call_enter_stack(&c, "next", (struct call_site){ 0 });
 	assert_null(c.outer);
 	call_leave(&c);
 	assert_null(call_current);
@@ -259,7 +259,7 @@ static void test_fork(void **state)
 	int status;
 	pid_t pid;
 
-	call_enter(&c, "fork", NULL);
+	call_enter(&c, "fork", (struct call_site){ 0 });
 	pid = fork();
 	if (!pid) {
 		refuse(1);
@@ -276,7 +276,7 @@ static void handler(int sig)
 {
 	struct call_frame c;
 
-	call_enter(&c, "handler", NULL);
+	call_enter(&c, "handler", (struct call_site){ 0 });
 	fault("handler");
 	call_leave(&c);
 	__atomic_fetch_add(&handled, 1, __ATOMIC_RELAXED);
@@ -287,7 +287,7 @@ static void *reporter(void *arg)
 	struct call_frame c;
 
 	for (unsigned i = 0; i < 20000; i++) {
-		call_enter(&c, "loop", arg);
+		call_enter(&c, "loop", (struct call_site){ .ip = arg });
 		fault(arg);
 		report_warn("test-words", arg, -EACCES, "%s: %m", "file");
 		call_leave(&c);

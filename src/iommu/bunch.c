@@ -156,6 +156,14 @@ bool bunch_point(struct bunch *b, uint32_t first, uint32_t last, uint64_t addr, 
 	return pages == last - first + 1ull;
 }
 
+bool bunch_read(const struct bunch *b, unsigned i, struct bunch_slot *out)
+{
+	out->leaf = atomic_load_explicit(&b->leaf[i], memory_order_acquire);
+	out->first = first_of(key_of(b, i));
+	out->last = out->first + more_of(key_of(b, i));
+	return out->leaf;
+}
+
 uint64_t bunch_find(const struct bunch *b, uint32_t page, uint64_t *left)
 {
 	for (unsigned i = 0; i < BUNCH_SIZE; i++) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/guard.h"
 #include "base/rcu.h"
 #include "base/reach.h"
@@ -96,12 +97,12 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 /* Return the code for @r: for each another thing is wrong with the driver. */
 static const struct report_code *fault_code(enum iommu_fault_reason r)
 {
-	REPORT_CODE(not_mapped, LOG_WARN, REPORT_LIMITED("dma-not-mapped"));
-	REPORT_CODE(no_right, LOG_WARN, REPORT_LIMITED("dma-no-right"));
+	REPORT_CODE(not_mapped, LOG_WARN, REPORT_LIMITED("dma-unmapped"));
+	REPORT_CODE(no_right, LOG_WARN, REPORT_LIMITED("dma-rights"));
 	REPORT_CODE(no_domain, LOG_WARN, REPORT_LIMITED("dma-no-domain"));
-	REPORT_CODE(bad_memory, LOG_WARN, REPORT_LIMITED("dma-memory-gone"));
+	REPORT_CODE(bad_memory, LOG_WARN, REPORT_LIMITED("dma-freed"));
 	REPORT_CODE(no_memory, LOG_WARN, REPORT_LIMITED("dma-no-memory"));
-	REPORT_CODE(blocked, LOG_WARN, REPORT_LIMITED("dma-no-bus-master"));
+	REPORT_CODE(blocked, LOG_WARN, REPORT_LIMITED("dma-blocked"));
 	REPORT_CODE(peer, LOG_WARN, REPORT_LIMITED("dma-peer"));
 	REPORT_CODE(foreign, LOG_WARN, REPORT_LIMITED("dma-foreign"));
 
@@ -142,19 +143,36 @@ static const char *pasid_text(char buf[PASID_TEXT], uint32_t pasid)
 	return buf;
 }
 
-static void count_fault(struct iommu_device *dev, const struct iommu_fault *f)
+/*
+ * Look where @iova is in @d (or NULL), for who wants to know: within rcu_read_begin/end. The line
+ * is written later, maybe out of it.
+ */
+static struct report_about look_around(const struct iommu_domain *d, uint64_t iova)
+{
+	struct report_about about = { .access = REPORT_DMA, .space = d };
+
+	if (d && event_wanted())
+		iommu_domain_nearest(d, iova, &about.below, &about.above);
+	return about;
+}
+
+static void count_fault(struct iommu_device *dev, const struct iommu_fault *f,
+			struct report_about about)
 {
 	char pasid[PASID_TEXT];
 
 	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
-	report_say(fault_code(f->reason), dev->name, 0,
-		   "DMA fault: %s of %zu bytes at IOVA %#llx%s: %s", f->write ? "write" : "read",
-		   f->len, (unsigned long long)f->iova, pasid_text(pasid, f->pasid),
-		   iommu_fault_reason_text(f->reason));
+	about.write = f->write;
+	about.at = f->iova;
+	about.size = f->len;
+	report_say_about(fault_code(f->reason), dev->name, 0, &about,
+			 "DMA fault: %s of %zu bytes at IOVA %#llx%s: %s",
+			 f->write ? "write" : "read", f->len, (unsigned long long)f->iova,
+			 pasid_text(pasid, f->pasid), iommu_fault_reason_text(f->reason));
 }
 
 static int abort_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, size_t len,
-		       bool write, enum iommu_fault_reason why)
+		       bool write, enum iommu_fault_reason why, struct report_about about)
 {
 	struct iommu_fault f = {
 		.pasid = pasid, .iova = iova, .len = len, .write = write, .reason = why
@@ -162,14 +180,14 @@ static int abort_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, 
 
 	if (dev->no_iommu && why == IOMMU_NOT_MAPPED)
 		f.reason = IOMMU_NO_MEMORY;
-	count_fault(dev, &f);
+	count_fault(dev, &f, about);
 	return -EFAULT;
 }
 
-static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool write,
-		    enum iommu_fault_reason why)
+static int abort_at(struct iommu_device *dev, const struct iommu_domain *d, uint64_t iova,
+		    size_t len, bool write, enum iommu_fault_reason why)
 {
-	return abort_pasid(dev, IOMMU_NO_PASID, iova, len, write, why);
+	return abort_pasid(dev, IOMMU_NO_PASID, iova, len, write, why, look_around(d, iova));
 }
 
 /* Return the domain to go through, or NULL and why not. Within rcu_read_begin/end. */
@@ -299,6 +317,7 @@ static int dma(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *bu
 	enum iommu_fault_reason why = IOMMU_OK;
 	const struct iommu_domain *d;
 	size_t done = 0, n, copied, marked = 0;
+	struct report_about about;
 	uint64_t contig;
 	char *mem;
 
@@ -346,8 +365,10 @@ static int dma(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *bu
 	if (write && d)
 		mark_dirty(dev, d, iova + marked, done - marked);
 out:
+	if (__builtin_expect(why != IOMMU_OK, 0))
+		about = look_around(d, iova + done);
 	rcu_read_end();
-	return why == IOMMU_OK ? 0 : abort_pasid(dev, pasid, iova + done, len, write, why);
+	return why == IOMMU_OK ? 0 : abort_pasid(dev, pasid, iova + done, len, write, why, about);
 }
 
 int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len)
@@ -387,13 +408,13 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 		return 0;
 	d = domain_of(dev, IOMMU_NO_PASID, &why);
 	if (!d)
-		return abort_at(dev, iova, len, write, why);
+		return abort_at(dev, d, iova, len, write, why);
 	while (done < len) {
 		if (__builtin_expect(add_overflows(iova, done), 0))
-			return abort_at(dev, iova + done, len, write, IOMMU_NOT_MAPPED);
+			return abort_at(dev, d, iova + done, len, write, IOMMU_NOT_MAPPED);
 		mem = iommu_domain_translate(d, iova + done, prot, &contig, &why);
 		if (!mem)
-			return abort_at(dev, iova + done, len, write, why);
+			return abort_at(dev, d, iova + done, len, write, why);
 		if (iommu_is_peer(mem))
 			return -E2BIG;
 		n = len - done < contig ? len - done : (size_t)contig;

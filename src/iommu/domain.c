@@ -19,20 +19,14 @@
  */
 #include <errno.h>
 
+#include "base/event.h"
 #include "base/heap.h"
 #include "base/rcu.h"
 #include "base/report.h"
+#include "iommu/entry.h"
 #include "iommu/internal.h"
 #include "iommu/page_request.h"
 
-#define PAGE_SHIFT   12u
-#define LEVEL_BITS   9u
-#define TOP_LEVEL    3u
-#define LARGEST_LEAF 2u /* 1 GiB */
-#define RIGHTS	     (IOMMU_READ | IOMMU_WRITE)
-#define ENTRY_TABLE  4ull
-#define ENTRY_BUNCH  8ull
-#define IOVA_END     (1ull << IOMMU_IOVA_BITS)
 /*
  * A domain with fewer tables than these, 1 MiB of them, has no bunches: a walk is a load a level. A
  * mapping of a million costs a few hundred bytes, wherever it is.
@@ -41,55 +35,15 @@
 /* A map waits for readers when so many tables and bunches are to be freed: mostly an unmap does. */
 #define MUCH_GARBAGE 64u
 
-static inline unsigned level_shift(unsigned level)
+/* Tell who listens of [@iova, @iova + @size). */
+static void tell(enum event_kind kind, const struct iommu_domain *d, uint64_t iova, uint64_t size,
+		 const void *mem)
 {
-	return PAGE_SHIFT + LEVEL_BITS * level;
-}
+	event_fn *fn = event_wanted();
+	const struct event e = { .kind = kind, .space = d, .at = iova, .size = size, .mem = mem };
 
-static inline uint64_t level_size(unsigned level)
-{
-	return 1ull << level_shift(level);
-}
-
-static inline unsigned index_at(uint64_t iova, unsigned level)
-{
-	return (unsigned)(iova >> level_shift(level)) & (IOMMU_ENTRIES - 1);
-}
-
-static inline bool is_table(uint64_t e)
-{
-	return e & ENTRY_TABLE;
-}
-
-static inline struct table *table_of(uint64_t e)
-{
-	return (struct table *)(uintptr_t)(e & ~ENTRY_TABLE);
-}
-
-static inline bool is_leaf(uint64_t e)
-{
-	return !(e & (ENTRY_TABLE | ENTRY_BUNCH));
-}
-
-static inline bool is_bunch(uint64_t e)
-{
-	return e & ENTRY_BUNCH;
-}
-
-static inline struct bunch *bunch_of(uint64_t e)
-{
-	return (struct bunch *)(uintptr_t)(e & ~ENTRY_BUNCH);
-}
-
-static inline uint64_t get(const struct table *t, unsigned i)
-{
-	return atomic_load_explicit(&t->entry[i], memory_order_relaxed);
-}
-
-/* Write entry @i. All that it points at was written before, and is seen before. */
-static inline void set(struct table *t, unsigned i, uint64_t e)
-{
-	atomic_store_explicit(&t->entry[i], e, memory_order_release);
+	if (__builtin_expect(fn != NULL, 0))
+		fn(&e);
 }
 
 struct iommu_domain *iommu_domain_new(void)
@@ -102,6 +56,7 @@ struct iommu_domain *iommu_domain_new(void)
 	pthread_mutex_init(&d->lock, NULL);
 	pool_init(&d->tables, sizeof(struct table));
 	pool_init(&d->bunches, sizeof(struct bunch));
+	tell(EVENT_SPACE, d, 0, IOVA_END, NULL);
 	return d;
 }
 
@@ -456,6 +411,8 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 		rcu_sync(); /* a reader may have walked into an empty table */
 		free_garbage(d, &g);
 	}
+	if (!rc)
+		tell(EVENT_MAP, d, iova, size, mem);
 	return rc;
 }
 
@@ -588,8 +545,10 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
 	if (bytes)
 		g = take_garbage(d);
 	pthread_mutex_unlock(&d->lock);
-	if (bytes)
+	if (bytes) {
+		tell(EVENT_UNMAP, d, iova, last - iova + 1, NULL);
 		rcu_sync();
+	}
 	free_garbage(d, &g);
 	return bytes;
 }

@@ -121,6 +121,18 @@ void *iommu_domain_translate(const struct iommu_domain *d, uint64_t iova, unsign
 			     uint64_t *contig, enum iommu_fault_reason *why);
 
 /**
+ * iommu_domain_nearest - find what is mapped next to @iova, for a message
+ * @below: gets a range that ends at @iova or below
+ * @above: gets one that begins above @iova; both: size 0: there is none
+ *
+ * Neighbours whose memory is contiguous, too, are one range, up to some size. Between
+ * rcu_read_begin and rcu_read_end.
+ */
+struct report_range;
+void iommu_domain_nearest(const struct iommu_domain *d, uint64_t iova, struct report_range *below,
+			  struct report_range *above);
+
+/**
  * iommu_domain_dirty_start - note from now on which pages devices write
  *
  * If that is on already, what was noted is forgotten. While it is on, iommu_domain_map() needs

@@ -749,6 +749,82 @@ static void test_bunch_dirty_and_old(void **state)
 	assert_int_equal(live, 0);
 }
 
+/* ---- what is told ---- */
+
+static struct event told[8];
+static unsigned num_told;
+
+static void listener(const struct event *e)
+{
+	if (num_told < sizeof(told) / sizeof(told[0]))
+		told[num_told] = *e;
+	num_told++;
+}
+
+static void nearest(struct iommu_domain *d)
+{
+	struct report_range below, above;
+
+	iommu_domain_nearest(d, 0x5000, &below, &above);
+	assert_int_equal(below.size, 0);
+	assert_int_equal(above.size, 0);
+	/* two that go on in memory, too; one that does not; one far away, of 2 MiB */
+	iommu_domain_map(d, 0x10000, MEM(0), 2 * K4, RW);
+	iommu_domain_map(d, 0x12000, MEM(2 * K4), K4, RW);
+	iommu_domain_map(d, 0x13000, MEM(9 * K4), K4, RW);
+	iommu_domain_map(d, 3 * G1, MEM(0), 2u << 20, RW);
+	iommu_domain_nearest(d, 0x14000, &below, &above);
+	assert_int_equal(below.at, 0x13000);
+	assert_int_equal(below.size, K4);
+	assert_int_equal(above.at, 3 * G1);
+	assert_int_equal(above.size, 2u << 20);
+	iommu_domain_nearest(d, 0x8000, &below, &above);
+	assert_int_equal(below.size, 0);
+	assert_int_equal(above.at, 0x10000);
+	assert_int_equal(above.size, 3 * K4);
+	iommu_domain_nearest(d, UINT64_MAX, &below, &above);
+	assert_int_equal(below.at, 3 * G1);
+	assert_int_equal(above.size, 0);
+	iommu_domain_nearest(d, 3 * G1, &below, &above);
+	assert_int_equal(below.at, 0x13000);
+	iommu_domain_put(d);
+}
+
+static void test_nearest(void **state)
+{
+	nearest(iommu_domain_new());
+}
+
+static void test_nearest_sparse(void **state)
+{
+	nearest(with_bunches());
+}
+
+static void test_told(void **state)
+{
+	struct iommu_domain *d;
+
+	atomic_store(&event_listener, listener);
+	d = iommu_domain_new();
+	iommu_domain_map(d, 0x10000, MEM(0), 4 * K4, RW);
+	assert_int_equal(iommu_domain_map(d, 0x11000, MEM(0), K4, RW), -EEXIST);
+	iommu_domain_unmap(d, 0x80000, K4);
+	iommu_domain_unmap(d, 0x11000, K4);
+	atomic_store(&event_listener, NULL);
+	iommu_domain_unmap(d, 0x10000, K4);
+	assert_int_equal(num_told, 3);
+	assert_int_equal(told[0].kind, EVENT_SPACE);
+	assert_ptr_equal(told[0].space, d);
+	assert_int_equal(told[1].kind, EVENT_MAP);
+	assert_int_equal(told[1].at, 0x10000);
+	assert_int_equal(told[1].size, 4 * K4);
+	assert_ptr_equal(told[1].mem, MEM(0));
+	assert_int_equal(told[2].kind, EVENT_UNMAP);
+	assert_int_equal(told[2].at, 0x11000);
+	assert_int_equal(told[2].size, K4);
+	iommu_domain_put(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -763,6 +839,9 @@ int main(void)
 		cmocka_unit_test(test_sparse),
 		cmocka_unit_test(test_sparse_no_memory),
 		cmocka_unit_test(test_bunch_dirty_and_old),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_nearest_sparse),
+		cmocka_unit_test(test_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

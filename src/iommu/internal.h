@@ -45,6 +45,8 @@ void bunch_init(struct bunch *b);
 void bunch_add(struct bunch *b, uint32_t first, uint32_t last, uint64_t leaf);
 /* Get the first slot with a leaf from @i on, which becomes the number behind it; false: none. */
 bool bunch_next(const struct bunch *b, unsigned *i, struct bunch_slot *out);
+/* For readers: get slot @i, below BUNCH_SIZE; false: there is no leaf in it. */
+bool bunch_read(const struct bunch *b, unsigned i, struct bunch_slot *out);
 /* Return how many pages it has. */
 uint64_t bunch_pages(const struct bunch *b);
 /* Have bits for all of them; page 0 is at @base. 0 or -ENOMEM. */

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/event.h"
 #include "pci/internal.h"
 
 #define BAR_MAX_32 (1ull << 31)
@@ -197,7 +198,28 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 	return model_read(fn, bar, off, size, value, false);
 }
 
+/* Tell who listens of a driver's store. */
+static void tell_store(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+{
+	event_fn *listener = event_wanted();
+	struct event e = { EVENT_STORE, .at = off, .size = size, .who = fn->name, .bar = bar };
+	char name[PCI_REG_NAME];
+
+	if (__builtin_expect(!listener, 1))
+		return;
+	e.value = value;
+	e.reg = pci_reg_name(fn->model->regs, bar, off, name) ? name : NULL;
+	listener(&e);
+}
+
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+{
+	tell_store(fn, bar, off, size, value & all_ones(size));
+	return pci_bar_write_untold(fn, bar, off, size, value);
+}
+
+int pci_bar_write_untold(pci_function *fn, unsigned bar, uint64_t off, unsigned size,
+			 uint64_t value)
 {
 	int ret = check_access(fn, true, bar, off, size);
 

@@ -308,6 +308,9 @@ void pci_sriov_free(pci_function *pf);
 /* ---- regs.c ---- */
 
 #define PCI_REG_NAME 64
+/* pci_bar_write() of no driver's, but another device's: nobody is told (base/event.h). */
+int pci_bar_write_untold(pci_function *fn, unsigned bar, uint64_t off, unsigned size,
+			 uint64_t value);
 /*
  * True if @table (may be NULL) has a register that holds the byte at @off of BAR @bar: @name gets
  * "RDT[3]", or "RDT[3]+2" for a byte in its middle.

@@ -75,7 +75,7 @@ static int write_all(pci_function *fn, unsigned bar, uint64_t off, const uint8_t
 		n = next_size(off, len);
 		value = 0;
 		memcpy(&value, buf, n);
-		ret = pci_bar_write(fn, bar, off, n, value);
+		ret = pci_bar_write_untold(fn, bar, off, n, value);
 		if (ret)
 			return ret;
 	}

@@ -82,7 +82,7 @@ const char *uvfio_server_strerror(const struct uvfio_server *s)
 
 struct uvfio_server *uvfio_server_new(const struct uvfio_server_ops *ops, void *ctx)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	struct uvfio_server *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -149,7 +149,7 @@ static void remove_device(struct uvfio_server_device *d)
 
 void uvfio_server_free(struct uvfio_server *s)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 
 	if (!s)
 		return;
@@ -164,7 +164,7 @@ void uvfio_server_free(struct uvfio_server *s)
 
 int uvfio_server_register(const struct uvfio_model *model)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	char *why = NULL;
 	int rc = machine_register_model(model, &why);
 
@@ -373,7 +373,7 @@ static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_so
 
 int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t value)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
@@ -388,7 +388,7 @@ int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t va
 
 int uvfio_server_set_state(struct uvfio_server *s, const char *dir)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	char why[512], *real;
 	uint64_t run;
 	int rc;
@@ -413,7 +413,7 @@ int uvfio_server_set_state(struct uvfio_server *s, const char *dir)
 int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path, unsigned mode,
 		     struct uvfio_server_device **out)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	struct serve_socket socket;
 	int fd, rc;
 
@@ -430,7 +430,7 @@ int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path,
 int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
 			struct uvfio_server_device **out)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	struct serve_socket none = { 0 };
 	int own = fd_make_private(fd), rc;
 
@@ -452,7 +452,7 @@ int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
 int uvfio_server_ioeventfd(struct uvfio_server_device *d, unsigned region, uint64_t offset,
 			   unsigned size, uint64_t value)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	struct uvfio_server *s = d->s;
 	const struct pci_bar *bar = region < PCI_BARS ? &d->plugged->face->bars[region] : NULL;
 	struct vu_ioeventfd *more;
@@ -485,7 +485,7 @@ int uvfio_server_ioeventfd(struct uvfio_server_device *d, unsigned region, uint6
 
 void uvfio_server_remove(struct uvfio_server_device *d)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	struct uvfio_server *s;
 
 	if (!d)
@@ -498,7 +498,7 @@ void uvfio_server_remove(struct uvfio_server_device *d)
 
 int uvfio_server_start(struct uvfio_server *s)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 	int rc;
 
 	pthread_mutex_lock(&s->lock);
@@ -512,7 +512,7 @@ int uvfio_server_start(struct uvfio_server *s)
 
 void uvfio_server_stop(struct uvfio_server *s)
 {
-	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	CALL_FRAME_STACK(__func__, CALL_SITE());
 
 	pthread_mutex_lock(&s->lock);
 	stop_all(s);

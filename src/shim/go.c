@@ -241,7 +241,7 @@ bool shim_go_call(ucontext_t *uc)
 
 	if (!places || at >= places * size || at % size != (size_t)(shim_go_trapped - shim_go_code))
 		return false;
-	shim_from = (void *)r[REG_RIP];
+	shim_from = shim_site(uc, false);
 	if (!shim_syscall(r[REG_RBX], a, &rc))
 		rc = sys_call(r[REG_RBX], a[0], a[1], a[2], a[3], a[4], a[5]);
 	uc->uc_mcontext.gregs[REG_RAX] = rc;

@@ -196,7 +196,7 @@ long shim_run(long (*fn)(void *arg), void *arg)
 	return ret;
 }
 
-__thread const void *shim_from;
+__thread struct call_site shim_from;
 
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
 {

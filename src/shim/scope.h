@@ -21,16 +21,24 @@ long shim_run(long (*fn)(void *arg), void *arg);
  * say so (base/call.h). Where in the program the call came from has been noted at its entry.
  */
 #define SHIM_CALL(name)	 CALL_FRAME(name, shim_take_from())
-#define SHIM_NOTE_FROM() (shim_from = __builtin_return_address(0))
-extern __thread const void *shim_from; /* NULL: not noted */
-static inline const void *shim_take_from(void)
+#define SHIM_NOTE_FROM() (shim_from = CALL_SITE())
+extern __thread struct call_site shim_from; /* NULL: not noted */
+static inline struct call_site shim_take_from(void)
 {
-	const void *from = shim_from;
+	const struct call_site from = shim_from;
 
-	shim_from = NULL;
+	shim_from.ip = shim_from.sp = NULL;
 	return from;
 }
-/* The same in the handler of a fault, which has signals blocked. */
+/* The program's place that a handler of ours interrupted; @exact: an instruction, not a call. */
+static inline struct call_site shim_site(const ucontext_t *uc, bool exact)
+{
+	const greg_t *r = uc->uc_mcontext.gregs;
+
+	return (struct call_site){ (void *)r[REG_RIP], (void *)r[REG_RSP], (void *)r[REG_RBP],
+				   exact };
+}
+/* shim_run() in the handler of a fault, which has signals blocked. */
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
 bool shim_inside(void); /* this thread is in one of them */
 /*

@@ -31,7 +31,7 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 	}
 	if (info->si_syscall == SYS_ioctl && (uint32_t)a[1] == SHIM_GO_CMD && shim_go_call(uc))
 		return;
-	shim_from = (void *)r[REG_RIP];
+	shim_from = shim_site(uc, false);
 	if (!shim_syscall(info->si_syscall, a, &rc))
 		rc = -ENOSYS; /* nothing else is trapped */
 	r[REG_RAX] = rc;
@@ -47,7 +47,7 @@ struct bar_access {
 static long access_bar(void *arg)
 {
 	struct bar_access *a = arg;
-	CALL_FRAME("memory access", (void *)a->uc->uc_mcontext.gregs[REG_RIP]);
+	CALL_FRAME("memory access", shim_site(a->uc, true));
 
 	return shim_bar_fault(&a->at, a->info, a->uc, &a->bad);
 }

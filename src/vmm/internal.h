@@ -76,7 +76,7 @@ struct uvfio_vm_device {
 int vm_fail(const struct uvfio_vm *vm, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Stands first in each public function that can report. */
-#define VM_CALL() CALL_FRAME_STACK(__func__, __builtin_return_address(0))
+#define VM_CALL() CALL_FRAME_STACK(__func__, CALL_SITE())
 
 /*
  * Go into @dev, so that it stays until vm_leave(): false: it is being unassigned, and answers all
