@@ -40,8 +40,8 @@ CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE $(OPT) -g -gdwarf-4 -fPIC -fvisibility=hi
 # a shared object under a sanitizer takes its run time from the program that loads it
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,--no-undefined) $(LDFLAGS)
 LIBS := -luring -lZydis -lpthread -ldl
-# the command's alone, for `uvfio serve --sandbox`
-LIBS_CLI := -lseccomp
+# the command's alone: for `uvfio serve --sandbox`, and names in the checker's reports
+LIBS_CLI := -lseccomp -ldw
 
 # What has been built with other flags is built again: this file changes when they do. A compiler
 # is known by its program (cc may be gcc), and -Werror changes nothing that is built.
@@ -67,11 +67,12 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,ctl far uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
-	base,$$(core))
-$(call folder,cli,serve/serve.h conform ctl own machine machine/run pci/face.h vfio iommu \
-	base,$$(core))
+$(call folder,shim,check/check.h ctl far uapi v3/v3.h machine machine/run machine/view pci/face.h \
+	vfio iommu x86 base,$$(core))
+$(call folder,cli,check/check.h check/show/show.h serve/serve.h conform ctl own machine \
+	machine/run pci/face.h vfio iommu base,check/show $$(core))
 $(call folder,conform,base)
+$(call folder,check/show,check/check.h check/shared.h base,check)
 $(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,serve,vfio_user/server/server.h lasting machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
@@ -101,10 +102,11 @@ $(call folder,models/testdev,,pci iommu base)
 $(call folder,pci,iommu base)
 $(call folder,iommu,base)
 $(call folder,x86,base)
+$(call folder,check,base)
 $(call folder,base)
 models := $(filter models/%,$(folders))
 # All but these, which are programs' and not the library's
-core := $(filter-out shim cli conform,$(folders))
+core := $(filter-out shim cli conform check/show,$(folders))
 # in the order of the lines above
 below = $(filter $(tests_$(1)),$(folders))
 
@@ -161,6 +163,13 @@ $(BUILD)/obj/%.o: %.S $(FLAGS) | $(LAYERS)
 	$(call say,CC,$<)
 	$(Q)$(compile)
 
+# the table of the checker's kinds
+$(BUILD)/gen/check_kinds.inc: src/check/kinds.txt man/kinds.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f man/kinds.awk -v out=c $< >$@.new && mv $@.new $@
+$(BUILD)/obj/src/check/kinds.o: $(BUILD)/gen/check_kinds.inc
+$(BUILD)/obj/src/check/kinds.o: CFLAGS_ALL += -I$(BUILD)/gen
+
 define archive_rule
 $(BUILD)/lib/$(1).a: $(call objs_of,$(1))
 	@mkdir -p $$(@D)
@@ -181,7 +190,7 @@ $(SHIM): $(call objs_of,shim) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(@F) -Wl,-Bsymbolic-functions -Wl,-z,now \
 		-o $@ $^ $(LDFLAGS_ALL) $(LIBS)
-$(UVFIO): $(call objs_of,cli) $(call objs_of,conform) $(core_objs)
+$(UVFIO): $(foreach d,cli conform check/show,$(call objs_of,$(d))) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS_CLI) $(LIBS)
 
@@ -203,7 +212,7 @@ $(BUILD)/test/$(subst /,-,$(1))-%: src/$(1)/%.c $(filter %.a,$(call unit_libs,$(
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -I$(call layer,$(1))-test -MMD -MP -MF $$@.d -o $$@ $$< \
 		$(call unit_libs,$(1)) $$(LDFLAGS_ALL) -lcmocka \
-		$(if $(filter cli,$(1)),$$(LIBS_CLI)) $$(LIBS)
+		$(if $(filter cli check/show,$(1)),$$(LIBS_CLI)) $$(LIBS)
 endef
 $(foreach d,$(folders),$(eval $(call unit_rule,$(d))))
 

@@ -28,7 +28,7 @@ Cflags: -I$${includedir}
 endef
 
 # A shell's words for each link to page $(1): the functions of its header, in section 3
-man_links = $$($(HEADER_AWK) -v names=1 $(man_header_$(1)))
+man_links = $(if $(man_header_$(1)),$$($(HEADER_AWK) -v names=1 $(man_header_$(1))))
 section_of = man$(patsubst .%,%,$(suffix $(1)))
 # where a link in man3 finds the page
 from_man3 = $(if $(filter %.3,$(1)),$(1),../$(call section_of,$(1))/$(1))

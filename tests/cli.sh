@@ -65,6 +65,10 @@ refuses "one kernel and an IOMMU" run --abi v3 --kernel 6.1 --device edu "${T[@]
 refuses "one kernel and an IOMMU" run --noiommu all --abi v3 --device edu "${T[@]}"
 refuses "has no migration" run --abi v3 --device testdev,migration=on "${T[@]}"
 refuses "--iommu dirty-tracking" run --iommu dirty-tracking "${T[@]}"
+refuses "'x' is no kind of mistakes" run --check=dma,x "${T[@]}"
+refuses "write a number from 1 to 255" run --error-exitcode 0 "${T[@]}"
+refuses "write a number from 1 to 255" run --error-exitcode 9x "${T[@]}"
+refuses "--check-fatal takes no value" run --check-fatal=1 "${T[@]}"
 refuses "--memlock much" run --memlock much "${T[@]}"
 refuses "--memlock -1" run --memlock=-1 "${T[@]}"
 refuses "--log-file /nonexistent/log: No such file" run --log-file /nonexistent/log "${T[@]}"
@@ -268,6 +272,7 @@ completed() (
 )
 is "commands" "$(completed 'uvfio mo')" "models "
 is "options" "$(completed 'uvfio run --lo')" "--log --log-file "
+is "kinds of mistakes" "$(completed 'uvfio run --check=dma-r') $(completed 'uvfio run --check=dma-stale,dma-st') $(completed 'uvfio help dma-s')" "dma-rights  dma-stale,dma-stale  dma-stale "
 is "levels" "$(completed 'uvfio run --log de')" "debug "
 is "interfaces" "$(completed 'uvfio run --abi v3,i')" "v3,intr_remap=off "
 is "models" "$(completed 'uvfio run --device ed')" "edu "

@@ -21,6 +21,7 @@ for awk in mawk gawk original-awk "busybox awk"; do
 	command -v "${awk%% *}" >/dev/null || continue
 	for page in "$BUILD"/man/*.[1-9]; do
 		h=$(sed -n 's/.* made by .* from //p' "$page")
+		[[ $h ]] || continue # the checker's, below
 		read -r _ title < <(grep '^\.Dt ' "$page")
 		date=$(sed -n 's/^\.Dd //p' "$page")
 		if $awk -f man/header.awk -v title="$title" -v date="$date" "$h" >"$tmp/page" \
@@ -29,6 +30,13 @@ for awk in mawk gawk original-awk "busybox awk"; do
 			ok "$awk makes the page of $h"
 		else no "$awk makes the page of $h"; fi
 	done
+done
+for awk in mawk gawk original-awk "busybox awk"; do
+	command -v "${awk%% *}" >/dev/null || continue
+	if $awk -f man/kinds.awk -v out=c src/check/kinds.txt 2>&1 |
+		diff - "$BUILD/gen/check_kinds.inc" >"$tmp/log"; then
+		ok "$awk makes the table of kinds"
+	else no "$awk makes the table of kinds"; fi
 done
 
 refused() { # WHAT MESSAGE: the header on standard input makes no page, and it is said why

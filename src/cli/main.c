@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/nearest.h"
+#include "check/check.h"
 #include "cli/cli.h"
 
 const struct cli_command *const cli_commands[] = {
@@ -47,11 +48,33 @@ static int unknown_command(const char *name)
 	return cli_error(NULL, "there is no command '%s': `uvfio help` lists them", name);
 }
 
+/* The checker's kinds, in a line each. */
+static void print_kinds(void)
+{
+	printf("Mistakes of a driver that `uvfio run --check` names:\n");
+	for (unsigned i = 0; i < check_num_kinds; i++) {
+		const struct check_kind *k = &check_kinds[i];
+
+		if (!i || strcmp(k->group, k[-1].group))
+			printf("\n%s\n", k->group);
+		printf("  %-18s%s\n", k->name, k->line);
+	}
+	printf("\n--check=LIST adds kinds or groups to those that are looked for, or takes them\n"
+	       "away: --check=-dma-rights, --check=-all,dma. `uvfio help KIND` explains one;\n"
+	       "uvfio-check(7) has all.\n");
+}
+
+static void print_kind(const struct check_kind *k)
+{
+	printf("%s: %s.\n\n%s\nWhat to do: %s\n", k->name, k->line, k->text, k->fix);
+}
+
 static int help(const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	const struct cli_command *about;
-	int rc = cli_next_option(&a);
+	int rc = cli_next_option(&a), kind;
+	bool kinds;
 
 	if (rc != CLI_ARG)
 		return rc == CLI_HELP ? 0 : CLI_USAGE;
@@ -59,7 +82,17 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 		print_commands(stdout);
 		return 0;
 	}
+	kind = check_kind_find(argv[a.next]);
+	kinds = !strcmp(argv[a.next], "check");
 	about = find(argv[a.next++]);
+	if (kinds || kind >= 0) {
+		rc = cli_no_more(&a);
+		if (!rc && kinds)
+			print_kinds();
+		else if (!rc)
+			print_kind(&check_kinds[kind]);
+		return rc;
+	}
 	if (!about || !about->summary)
 		return unknown_command(argv[a.next - 1]);
 	rc = cli_no_more(&a);
@@ -70,8 +103,8 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 
 const struct cli_command cli_help = {
 	.name = "help",
-	.args = "[COMMAND]",
-	.summary = "Explain the commands",
+	.args = "[COMMAND | check | KIND]",
+	.summary = "Explain the commands, and the checker's kinds of mistakes",
 	.run = help,
 };
 

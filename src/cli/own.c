@@ -16,6 +16,7 @@
 #include "base/guard.h"
 #include "base/report.h"
 #include "base/util.h"
+#include "check/check.h"
 #include "cli/cli.h"
 #include "own/own.h"
 #include "vfio/iommu_hw.h"
@@ -176,6 +177,8 @@ static int own(const struct cli_command *cmd, int argc, char **argv)
 		rc = vfio_iommu_choose(iommu);
 	if (!rc)
 		rc = guard_install();
+	if (!rc)
+		rc = check_start(argv[0], false);
 	if (!rc)
 		rc = build(argv[0], &m, &agent);
 	if (rc)

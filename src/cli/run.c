@@ -20,6 +20,8 @@
 
 #include "base/report.h"
 #include "base/util.h"
+#include "check/check.h"
+#include "check/show/show.h"
 #include "cli/cli.h"
 #include "machine/run/run.h"
 #include "vfio/abi.h"
@@ -46,6 +48,10 @@ struct run {
 	struct ctl_server *ctl;
 	struct own_child own;
 	bool is_own; /* the devices have process=own */
+	bool checks; /* mistakes are looked for: */
+	struct check_show_options check;
+	struct check_show *show;
+	int error_exitcode; /* the status if there was one; 0: the program's */
 };
 
 /* cli_error() with @why, which is freed. */
@@ -137,7 +143,10 @@ static int set_log_file(struct run *r, const char *path)
 
 enum {
 	OPT_ABI,
+	OPT_CHECK,
+	OPT_CHECK_FATAL,
 	OPT_DEVICE,
+	OPT_ERROR_EXITCODE,
 	OPT_IOMMU,
 	OPT_KERNEL,
 	OPT_LOG,
@@ -150,12 +159,23 @@ static const struct cli_option options[] = {
 		      "which of VFIO's interfaces the program sees: vfio (the default), or v3,\n"
 		      "the first one, of July 2010: v3[,allow_unsafe_intrs=1][,intr_remap=off]\n"
 		      "[,mmu_notifier=off]; before the first --device" },
+	[OPT_CHECK] = { "check", "[=KINDS]",
+			"name the program's mistakes, each with the place in its source:\n"
+			"kinds and groups of them to look for besides those by default, or\n"
+			"not, with a - before: dma,-dma-rights (`uvfio help check`)" },
+	[OPT_CHECK_FATAL] = { "check-fatal", NULL,
+			      "with --check: stop a process at its first mistake, by SIGTRAP "
+			      "under\n"
+			      "a debugger, else by SIGABRT" },
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...],\n"
 			 "or a real one, which the host's vfio-pci has: host=ADDRESS[,...],\n"
-			 "or one that is served by vfio-user: socket=PATH[,...];\n"
-			 "or one behind a socket, which a server has: socket=PATH[,...];\n"
+			 "or one behind a socket, which a server of vfio-user has: "
+			 "socket=PATH[,...];\n"
 			 "may be given several times; `uvfio models` lists models and options" },
+	[OPT_ERROR_EXITCODE] = { "error-exitcode", "N",
+				 "with --check: exit with status N, 1 to 255, if there was a "
+				 "mistake" },
 	[OPT_IOMMU] = { "iommu", "OPTION",
 			"what the IOMMU has: dirty-tracking=on, or off (the default)" },
 	[OPT_KERNEL] = { "kernel", "VERSION",
@@ -177,6 +197,34 @@ static const struct cli_option options[] = {
 #define NOT_2010 \
 	"--abi v3: its world has one kernel and an IOMMU: no --kernel, --iommu or --noiommu"
 
+static int set_check(struct run *r, const char *kinds)
+{
+	const char *bad;
+	unsigned len;
+
+	if (!r->checks)
+		r->check.kinds = check_kinds_default();
+	r->checks = true;
+	if (kinds && check_kinds_parse(kinds, &r->check.kinds, &bad, &len))
+		return cli_error(r->cmd,
+				 "--check=%s: '%.*s' is no kind of mistakes: `uvfio help check` "
+				 "lists them",
+				 kinds, (int)len, bad);
+	return 0;
+}
+
+static int set_error_exitcode(struct run *r, const char *value)
+{
+	char *end;
+	long n = strtol(value, &end, 10);
+
+	if (end == value || *end || n < 1 || n > 255)
+		return cli_error(r->cmd, "--error-exitcode %s: write a number from 1 to 255",
+				 value);
+	r->error_exitcode = (int)n;
+	return set_check(r, NULL);
+}
+
 static int set_option(struct run *r, int opt, const char *value)
 {
 	char why[128];
@@ -192,8 +240,15 @@ static int set_option(struct run *r, int opt, const char *value)
 			return cli_error(r->cmd, NOT_2010);
 		r->abi = value;
 		return 0;
+	case OPT_CHECK:
+		return set_check(r, value);
+	case OPT_CHECK_FATAL:
+		r->check.fatal = true;
+		return set_check(r, NULL);
 	case OPT_DEVICE:
 		return add_device(r, value);
+	case OPT_ERROR_EXITCODE:
+		return set_error_exitcode(r, value);
 	case OPT_IOMMU:
 		if (vfio_abi()->v3)
 			return cli_error(r->cmd, NOT_2010);
@@ -395,6 +450,21 @@ static int set_environment(struct run *r)
 	return rc ? explain(r, NULL, -ENOMEM) : 0;
 }
 
+/* Make the file by which the program's processes know that mistakes are looked for. */
+static int prepare_check(struct run *r)
+{
+	char *why = NULL;
+	int rc;
+
+	if (!r->checks)
+		return 0;
+	r->check.log_file = r->log_file;
+	rc = check_show_new(r->dir, &r->check, &r->show, &why);
+	if (!rc)
+		rc = check_show_start(r->show);
+	return rc ? explain(r, why, rc) : 0;
+}
+
 static const char *program_name(const struct run *r)
 {
 	const char *slash = strrchr(r->program, '/');
@@ -443,7 +513,9 @@ static int prepare(struct run *r, const char *program)
 		rc = ctl_server_start(r->ctl);
 	if (rc)
 		report_warn("ctl-server", "run", rc, "`uvfio ctl` cannot reach this run: %m");
-	rc = set_environment(r);
+	rc = prepare_check(r);
+	if (!rc)
+		rc = set_environment(r);
 	if (rc || !r->is_own)
 		return rc;
 	rc = own_start(r->dir, environ, &r->own);
@@ -475,6 +547,7 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 {
 	struct run r = { .cmd = cmd, .log_level = "warn", .own = { .pid = -1 } };
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	bool started = false;
 	int opt, rc, sig = 0;
 
 	r.m = machine_new();
@@ -500,10 +573,14 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 	rc = supervise(r.program, argv + a.next, environ, &sig);
 	if (rc < 0)
 		rc = cli_error(cmd, "%s: cannot be started: %s", r.program, strerror(-rc));
+	started = rc >= 0;
 out:
 	machine_free(r.m, false);
 	if (r.dir)
 		own_end(r.dir, &r.own);
+	if (started && check_show_end(r.show) && r.error_exitcode && !sig)
+		rc = r.error_exitcode;
+	check_show_free(r.show);
 	ctl_server_stop(r.ctl);
 	if (r.dir)
 		rundir_end(r.dir, r.ctl);

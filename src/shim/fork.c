@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/fork.h"
+#include "check/check.h"
 #include "far/link.h"
 #include "shim/bars.h"
 #include "shim/handles.h"
@@ -82,6 +83,7 @@ void shim_after_fork(void)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
+	check_forked();
 	vfio_keeper_abandon();
 	fork_after_in_child();
 	shim_signals_abandon();

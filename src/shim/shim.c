@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/rcu.h"
+#include "check/check.h"
 #include "far/link.h"
 #include "machine/run/run.h"
 #include "shim/bars.h"
@@ -286,6 +287,17 @@ static void init_presence(void)
 	shim.presence_fd = priv;
 }
 
+/* Without it mistakes are lines in the log, as without --check. */
+static void init_check(void)
+{
+	int rc = check_start(shim.run_dir, true);
+
+	if (rc)
+		report_err("check", SHIM_WHO, rc,
+			   "process %d is not checked: %m; its mistakes are lines here",
+			   (int)shim.pid);
+}
+
 /* Note whether the program runs on valgrind, which preloads its tool's library. */
 static void init_valgrind(void)
 {
@@ -364,6 +376,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.memlock = lock ? strdup(lock) : NULL;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	init_presence();
+	init_check();
 	init_valgrind();
 	init_alive();
 	shim_exec_init();

@@ -87,7 +87,7 @@ _uvfio_value() {
 	--run) _uvfio_words "$("$uvfio" ctl runs 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" ;;
 	--limit) _uvfio_words "maps= memory= files= fds= eventfds= data= queue= migration=
 			dirty-log= dma-timeout=" ;;
-	--timeout | --ioeventfd) ;;
+	--timeout | --ioeventfd | --error-exitcode) ;;
 	*) return 1 ;;
 	esac
 }
@@ -101,8 +101,8 @@ _uvfio_skip_options() {
 			((at++))
 			return 0
 			;;
-		--abi | --device | --iommu | --kernel | --log | --log-file | --mode | \
-			--noiommu | --memlock | --run | --socket)
+		--abi | --device | --error-exitcode | --iommu | --kernel | --log | --log-file | \
+			--mode | --noiommu | --memlock | --run | --socket)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -181,13 +181,23 @@ _uvfio_ctl() {
 	esac
 }
 
+# Print the names of the checker's kinds of mistakes, and with an argument those of their groups.
+_uvfio_kinds() {
+	"$uvfio" help check 2>/dev/null |
+		awk -v groups="${1-}" '/^  [a-z]/ { print $1 } groups && /^[a-z]+$/'
+}
+
 _uvfio_run() {
 	local at
-	if _uvfio_skip_options 2; then
+	if [[ $option == --check= ]]; then
+		compopt -o nospace
+		at=${cur%"${cur##*,}"}
+		_uvfio_offer -W "all $(_uvfio_kinds groups)" -P "$at" -- "${cur##*,}"
+	elif _uvfio_skip_options 2; then
 		_uvfio_program "$at"
 	elif ! _uvfio_value "${words[n - 1]}"; then
-		_uvfio_words "--abi --device --iommu --kernel --log --log-file --memlock
-			--noiommu --help --"
+		_uvfio_words "--abi --check --check= --check-fatal --device --error-exitcode --iommu
+			--kernel --log --log-file --memlock --noiommu --help --"
 	fi
 }
 
@@ -238,7 +248,7 @@ _uvfio() {
 		*) _uvfio_words "$("$uvfio" models --names 2>/dev/null)" ;;
 		esac
 		;;
-	1:help) _uvfio_words "$commands" ;;
+	1:help) _uvfio_words "$commands check $(_uvfio_kinds)" ;;
 	esac
 	# give back what bash takes for the word, which ends at the last place where it cuts
 	COMPREPLY=("${COMPREPLY[@]/#/$option}")

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * check/cfi.h: one step up a stack by a module's unwind tables (.eh_frame), for x86-64. Written for
+ * a signal handler in a program with a broken stack: no malloc, no lock, no libc; tables and stack
+ * are read by a function that says what is not there; and whatever they hold, the work is bounded.
+ */
+#ifndef CHECK_CFI_H
+#define CHECK_CFI_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* DWARF's numbers of registers (psABI x86-64, figure 3.36); 16 is the return address. */
+enum { CFI_RBP = 6, CFI_RSP = 7, CFI_RIP = 16, CFI_REGS };
+
+struct cfi_regs {
+	uint64_t r[CFI_REGS];
+	uint32_t known; /* a bit each */
+};
+
+static inline void cfi_set(struct cfi_regs *regs, unsigned reg, uint64_t value)
+{
+	regs->r[reg] = value;
+	regs->known |= 1u << reg;
+}
+
+/* Copy memory: false if not all of it is there. */
+struct cfi_memory {
+	bool (*read)(void *arg, uint64_t addr, void *buf, size_t n);
+	void *arg;
+};
+
+enum cfi_result {
+	CFI_DONE,   /* @regs are those of the caller */
+	CFI_NONE,   /* the tables say nothing about this place */
+	CFI_END,    /* it is the outermost function */
+	CFI_BROKEN, /* the tables, or the stack, make no sense */
+};
+/*
+ * Go from @regs to those of the function's caller.
+ * @hdr: where the module's .eh_frame_hdr is
+ * @pc: an address in the instruction that is under way: of a call, before where it returns to
+ */
+enum cfi_result cfi_step(const struct cfi_memory *m, uint64_t hdr, uint64_t pc,
+			 struct cfi_regs *regs);
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * check/check.h: the checker, in a process that drives devices. It subscribes to reports
+ * (base/report.h) and makes a record of each whose code is a *kind* of mistake, with the program's
+ * stack; `uvfio run` shows it (check/show/). What a mistake began with, a mapping or a store, it
+ * knows by events (base/event.h).
+ */
+#ifndef CHECK_CHECK_H
+#define CHECK_CHECK_H
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The file in the run directory; there is one if mistakes are looked for. */
+#define CHECK_FILE "check"
+
+/* A kind of mistake: kinds.txt has them. */
+struct check_kind {
+	const char *name;
+	const char *group;
+	const char *line; /* one sentence, without a full stop */
+	const char *fix;  /* what to do, in a sentence or two */
+	const char *text; /* paragraphs */
+};
+extern const struct check_kind check_kinds[];
+extern const unsigned check_num_kinds;
+/* Return the index of the kind @name, or -1. */
+int check_kind_find(const char *name);
+/* Those that are looked for if nobody says otherwise: a bit each. */
+uint64_t check_kinds_default(void);
+/*
+ * Add to *@kinds what @list says, and take away: names of kinds and groups, with commas between, a
+ * '-' before what is taken away. 0, or -EINVAL and *@bad is the word that is neither (@len bytes).
+ */
+int check_kinds_parse(const char *list, uint64_t *kinds, const char **bad, unsigned *len);
+
+/*
+ * Begin to record, if the run at @dir looks for mistakes; once in a process. @stops: this process
+ * is one that stops at the first one, if the user wants that. 0: it does, or there is nothing to
+ * do; -errno.
+ */
+int check_start(const char *dir, bool stops);
+struct check_shared;
+/* The same with @s, which stays. */
+int check_start_with(struct check_shared *s, bool stops);
+/* In a forked child, which shares the records. */
+void check_forked(void);
+/* End it again. For tests: no other thread reports. */
+void check_stop(void);
+#endif

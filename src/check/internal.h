@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHECK_INTERNAL_H
+#define CHECK_INTERNAL_H
+#include "base/event.h"
+#include "check/backtrace.h"
+#include "check/check.h"
+#include "check/shared.h"
+
+/* ---- modules.c ---- */
+/* Fill in the modules of @b's frames, and copy it. */
+void check_stack_set(struct check_shared *s, struct check_stack *to, const struct backtrace *b);
+
+/* ---- history.c: what happened before, of this process ---- */
+/* Memory for it; 0 or -errno. */
+int check_history_start(void);
+void check_history_stop(void);
+/* In a forked child: nobody writes an entry any more. */
+void check_history_forked(void);
+void check_history_note(const struct event *e);
+/* Something that happened. */
+struct past {
+	uint64_t at, size, mem;
+	uint64_t time; /* now_ns() */
+	const char *call;
+	int32_t tid;
+	struct backtrace stack;
+};
+/* Find the last thing that happened to @at of @space: EVENT_MAP, EVENT_UNMAP, or -1: nothing. */
+int check_history_last(const void *space, uint64_t at, struct past *out);
+/* Find the mapping that was there before the unmap that @unmap is of. */
+bool check_history_mapped(const void *space, uint64_t at, const struct past *unmap,
+			  struct past *out);
+/* Find the IOVA at which @mem is mapped now. */
+bool check_history_iova(const void *space, uint64_t mem, uint64_t *iova);
+/* Find the last store to the device @who. */
+struct past_store {
+	uint64_t at, value, time;
+	uint32_t bar, size;
+	int32_t tid;
+	char reg[64];
+	struct backtrace stack;
+};
+bool check_history_store(const char *who, struct past_store *out);
+#endif

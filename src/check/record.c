@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * check/record.c: a report that is a mistake becomes a record in the shared memory. It runs where
+ * the report was made: maybe in a signal handler, on a thread of a model, with locks held. What
+ * there is no room for is counted; a mistake that was recorded before is counted as well.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "base/report.h"
+#include "base/sys.h"
+#include "check/internal.h"
+
+/* Innermost frames by which two mistakes are the same. */
+#define SAME_FRAMES 4u
+#define SEEN_PROBES 16u
+
+static struct check_shared *shared;
+static int kind_stale = -1;
+static bool may_stop;
+
+/* ---- which mistake it is ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t v)
+{
+	for (unsigned i = 0; i < 8; i++) /* FNV-1a */
+		hash = (hash ^ (v >> 8 * i & 0xff)) * 1099511628211ull;
+	return hash;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 1099511628211ull;
+	return mix(hash, 0);
+}
+
+/* the place in the file, which is the same in all processes */
+static uint64_t mix_stack(uint64_t hash, const struct check_stack *stack)
+{
+	for (unsigned i = 0; i < stack->n && i < SAME_FRAMES; i++) {
+		uint64_t bias = 0;
+
+		if (stack->module[i] != CHECK_NO_MODULE)
+			bias = shared->module[stack->module[i]].bias;
+		hash = mix(mix(hash, stack->module[i]), stack->pc[i] - bias);
+	}
+	return hash;
+}
+
+/*
+ * Count the mistake @key. True: this is the first time, and its record is to be made; *@index is
+ * where it is counted.
+ */
+static bool is_first(uint64_t key, unsigned *index, bool *full)
+{
+	*full = false;
+	key = key ? key : 1;
+	for (unsigned i = 0; i < SEEN_PROBES; i++) {
+		struct check_seen *s = &shared->seen[(key + i) % CHECK_SEEN];
+		unsigned long long had = 0;
+		unsigned made = 0;
+
+		if (atomic_load(&s->key) != key &&
+		    !atomic_compare_exchange_strong(&s->key, &had, key) && had != key)
+			continue;
+		*index = (unsigned)((key + i) % CHECK_SEEN);
+		atomic_fetch_add(&s->count, 1);
+		return atomic_compare_exchange_strong(&s->made, &made, 1);
+	}
+	*full = true;
+	return false;
+}
+
+/* ---- the record ---- */
+
+static struct check_slot *take_slot(void)
+{
+	unsigned first = (unsigned)atomic_load(&shared->next_seq);
+
+	for (unsigned i = 0; i < CHECK_SLOTS; i++) {
+		struct check_slot *s = &shared->slot[(first + i) % CHECK_SLOTS];
+		unsigned state = CHECK_FREE;
+
+		if (atomic_compare_exchange_strong(&s->state, &state, CHECK_WRITING))
+			return s;
+	}
+	return NULL;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	size_t n = from ? strnlen(from, size - 1) : 0;
+
+	if (n)
+		memcpy(to, from, n);
+	memset(to + n, 0, size - n);
+}
+
+static struct check_part *new_part(struct check_record *r, enum check_role role)
+{
+	struct check_part *p;
+
+	if (r->parts == CHECK_PARTS)
+		return NULL;
+	p = &r->part[r->parts++];
+	memset(p, 0, sizeof(*p));
+	p->role = role;
+	return p;
+}
+
+static void add_past(struct check_record *r, enum check_role role, const struct past *past)
+{
+	struct check_part *p = new_part(r, role);
+
+	if (!p)
+		return;
+	p->tid = past->tid;
+	p->at = past->at;
+	p->size = past->size;
+	p->age_ns = now_ns() - past->time;
+	copy_text(p->call, sizeof(p->call), past->call);
+	check_stack_set(shared, &p->stack, &past->stack);
+}
+
+static void add_store(struct check_record *r, const struct past_store *store)
+{
+	struct check_part *p = new_part(r, CHECK_STARTED);
+
+	if (!p)
+		return;
+	p->tid = store->tid;
+	p->at = store->at;
+	p->size = store->size;
+	p->bar = store->bar;
+	p->value = store->value;
+	p->age_ns = now_ns() - store->time;
+	memcpy(p->reg, store->reg, sizeof(p->reg));
+	check_stack_set(shared, &p->stack, &store->stack);
+}
+
+/* The mapping that has @at, if it is known who made it. */
+static void add_mapping(struct check_record *r, enum check_role role, const void *space,
+			uint64_t at)
+{
+	struct past past;
+
+	if (check_history_last(space, at, &past) == EVENT_MAP)
+		add_past(r, role, &past);
+}
+
+/* What the report is about, beyond its text. */
+static void add_about(struct check_record *r, const struct report_about *a, bool stale,
+		      const struct past *unmap)
+{
+	struct past map;
+	uint64_t iova;
+
+	r->access = a->access;
+	r->write = a->write;
+	r->at = a->at;
+	r->size = a->size;
+	r->value = a->value;
+	r->bar = a->bar;
+	copy_text(r->reg, sizeof(r->reg), a->reg);
+	if (a->access != REPORT_DMA || !a->space)
+		return;
+	r->below = a->below.at;
+	r->below_size = a->below.size;
+	r->above = a->above.at;
+	r->above_size = a->above.size;
+	if (check_history_iova(a->space, a->at, &iova)) {
+		r->meant = iova;
+		r->has_meant = 1;
+	}
+	if (stale) {
+		add_past(r, CHECK_UNMAPPED, unmap);
+		if (check_history_mapped(a->space, a->at, unmap, &map))
+			add_past(r, CHECK_MAPPED, &map);
+		return;
+	}
+	if (a->below.size)
+		add_mapping(r, CHECK_BELOW, a->space, a->below.at + a->below.size - 1);
+	if (a->above.size)
+		add_mapping(r, CHECK_ABOVE, a->space, a->above.at);
+}
+
+static void add_who(struct check_record *r, const struct report *report)
+{
+	struct timespec t = { 0 };
+
+	sys_call(SYS_clock_gettime, CLOCK_REALTIME, (long)&t, 0, 0, 0, 0);
+	r->time = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+	r->pid = (int32_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	r->tid = (int32_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	r->err = report->err;
+	memset(r->thread, 0, sizeof(r->thread));
+	sys_call(SYS_prctl, PR_GET_NAME, (long)r->thread, 0, 0, 0, 0);
+	copy_text(r->device, sizeof(r->device), report->who);
+	copy_text(r->text, sizeof(r->text), report->text);
+	copy_text(r->call, sizeof(r->call), report->call ? report->call->name : NULL);
+}
+
+static void wake(atomic_uint *word)
+{
+	sys_call(SYS_futex, (long)word, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+}
+
+/* ---- stopping at the first one ---- */
+
+#define SHOWN_WITHIN_S 5
+
+static bool is_traced(void)
+{
+	static const char what[] = "TracerPid:\t";
+	char text[2048], *at;
+	int fd = sys_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = fd < 0 ? -1 : sys_read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		sys_close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	at = strstr(text, what);
+	return at && at[sizeof(what) - 1] != '0';
+}
+
+/* Wait until the record is shown, and stop: for the debugger, or with a core. */
+static void stop(struct check_slot *slot, unsigned before)
+{
+	const struct timespec within = { .tv_sec = SHOWN_WITHIN_S };
+	uint64_t set;
+	int sig;
+	/* the kernel's struct sigaction, with all zero: the default */
+	const uint64_t dfl[4] = { 0 };
+
+	while (atomic_load(&slot->shown) == before &&
+	       sys_call(SYS_futex, (long)&slot->shown, FUTEX_WAIT, before, (long)&within, 0, 0) !=
+		       -ETIMEDOUT)
+		;
+	sig = is_traced() ? SIGTRAP : SIGABRT;
+	set = 1ull << (sig - 1);
+	/* past what the program has for this signal: it shall not answer a mistake of its own */
+	if (sig == SIGABRT)
+		sys_call(SYS_rt_sigaction, sig, (long)dfl, 0, sizeof(set), 0, 0);
+	sys_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof(set), 0, 0);
+	sys_call(SYS_tgkill, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0),
+		 sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0), sig, 0, 0, 0);
+}
+
+/* ---- the subscriber ---- */
+
+/* What is known of the way to a mistake before its record is made. */
+struct way {
+	int kind;
+	bool stale, on_store;
+	struct past unmap;
+	struct past_store store;
+	struct backtrace stack;
+};
+
+static uint64_t key_of(const struct report *report, const struct way *w,
+		       const struct check_stack *stack)
+{
+	uint64_t key = mix(14695981039346656037ull, (uint64_t)w->kind);
+
+	key = mix_text(key, report->who ? report->who : "");
+	key = mix(key, report->about ? report->about->write : 0);
+	return mix_stack(key, stack);
+}
+
+/* Make the record of @report. True: the user will see it. */
+static bool make(const struct report *report, const struct way *w)
+{
+	struct check_stack stack;
+	struct check_slot *slot;
+	struct check_record *r;
+	unsigned seen, before;
+	bool full;
+
+	check_stack_set(shared, &stack, w->on_store ? &w->store.stack : &w->stack);
+	if (!is_first(key_of(report, w, &stack), &seen, &full)) {
+		if (full)
+			atomic_fetch_add(&shared->lost, 1);
+		return !full;
+	}
+	slot = take_slot();
+	if (!slot) {
+		/* its next time may find room */
+		atomic_store(&shared->seen[seen].made, 0);
+		atomic_fetch_add(&shared->lost, 1);
+		return false;
+	}
+	r = &slot->r;
+	before = atomic_load(&slot->shown);
+	r->seen = seen;
+	r->kind = (uint32_t)w->kind;
+	r->parts = 0;
+	r->has_meant = 0;
+	r->below_size = r->above_size = 0;
+	r->access = REPORT_NO_ACCESS;
+	add_who(r, report);
+	if (w->on_store) {
+		r->stack.n = 0;
+		add_store(r, &w->store);
+	} else {
+		r->stack = stack;
+	}
+	if (report->about)
+		add_about(r, report->about, w->stale, &w->unmap);
+	r->seq = atomic_fetch_add(&shared->next_seq, 1);
+	atomic_store_explicit(&slot->state, CHECK_READY, memory_order_release);
+	atomic_fetch_add(&shared->wake, 1);
+	wake(&shared->wake);
+	if (shared->fatal && may_stop)
+		stop(slot, before);
+	return true;
+}
+
+static bool is_wanted(int kind)
+{
+	return kind >= 0 && shared->kinds >> kind & 1;
+}
+
+static void on_report(const struct report *report, void *unused)
+{
+	const struct report_about *about = report->about;
+	struct way w;
+
+	w.kind = check_kind_find(report->code->name);
+	if (w.kind < 0 || atomic_load(&shared->closed))
+		return;
+	w.stale = about && about->access == REPORT_DMA && about->space &&
+		  !strcmp(report->code->name, "dma-unmapped") &&
+		  check_history_last(about->space, about->at, &w.unmap) == EVENT_UNMAP;
+	if (w.stale)
+		w.kind = kind_stale;
+	if (!is_wanted(w.kind))
+		return;
+	w.stack.n = w.stack.exact = 0;
+	if (report->call)
+		backtrace_take(&w.stack, &report->call->from, CHECK_FRAMES);
+	w.on_store = !report->call && check_history_store(report->who, &w.store);
+	if (make(report, &w))
+		*report->shown = true;
+}
+
+static struct report_subscriber subscriber = { .fn = on_report, .level = LOG_INFO };
+
+int check_start_with(struct check_shared *s, bool stops)
+{
+	int rc;
+
+	if (s->magic != CHECK_MAGIC || s->size != sizeof(*s))
+		return -EINVAL;
+	rc = check_history_start();
+	if (rc)
+		return rc;
+	shared = s;
+	may_stop = stops;
+	kind_stale = check_kind_find("dma-stale");
+	atomic_store(&event_listener, check_history_note);
+	report_subscribe(&subscriber);
+	return 0;
+}
+
+int check_start(const char *dir, bool stops)
+{
+	char path[PATH_MAX];
+	long p;
+	int fd, rc;
+
+	if (snprintf(path, sizeof(path), "%s/" CHECK_FILE, dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = sys_open(path, O_RDWR | O_CLOEXEC | O_NOCTTY, 0);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	p = sys_call(SYS_mmap, 0, sizeof(struct check_shared), PROT_READ | PROT_WRITE, MAP_SHARED,
+		     fd, 0);
+	sys_close(fd);
+	if (sys_failed(p))
+		return (int)p;
+	rc = check_start_with((struct check_shared *)p, stops);
+	if (rc)
+		sys_call(SYS_munmap, p, sizeof(struct check_shared), 0, 0, 0, 0);
+	return rc;
+}
+
+void check_stop(void)
+{
+	report_unsubscribe(&subscriber);
+	atomic_store(&event_listener, NULL);
+	check_history_stop();
+	shared = NULL;
+}
+
+void check_forked(void)
+{
+	check_history_forked();
+}
