@@ -436,7 +436,7 @@ struct uvfio_model {
 	 * wholly or in part, and comes again. NULL: the device cannot.
 	 *
 	 * Return: 0; -errno, with a line in the log: the device is in no state, and a reset comes
-	 * next.
+	 * next, with memory of zeroes.
 	 */
 	int (*carry_on)(struct uvfio_dev *dev);
 };

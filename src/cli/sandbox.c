@@ -281,6 +281,7 @@ static const int allowed[] = {
 	SYS_fallocate,
 	SYS_fsync,
 	SYS_fdatasync,
+	SYS_syncfs,
 	SYS_sync_file_range,
 	SYS_fadvise64,
 	SYS_flock,

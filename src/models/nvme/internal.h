@@ -609,7 +609,6 @@ struct nvme {
 	struct nvme_ns ns[NVME_MAX_NS];
 
 	struct nvme_kept *kept; /* behind it: slots of each completion queue, maps of caches */
-	size_t kept_size;
 
 	pthread_mutex_t life;
 	uint64_t cap;

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "models/nvme/internal.h"
 
@@ -28,15 +27,6 @@ void nvme_kept_begin(struct nvme *n)
 		n->kept->started_ns = nvme_now_ns();
 }
 
-/* Begin anew: what was left there is no state of this controller. */
-static void wipe(struct nvme *n)
-{
-	if (madvise(n->kept, n->kept_size, MADV_REMOVE))
-		memset(n->kept, 0, n->kept_size);
-	atomic_store(&n->pin_queues, 0);
-	nvme_kept_begin(n);
-}
-
 int nvme_kept_init(struct nvme *n)
 {
 	size_t head = whole_pages(sizeof(*n->kept));
@@ -50,7 +40,6 @@ int nvme_kept_init(struct nvme *n)
 	if (!memory)
 		return -ENOMEM;
 	n->kept = (void *)memory;
-	n->kept_size = size;
 	memory += head;
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
 		n->sq[i].kept = &n->kept->sq[i];
@@ -349,8 +338,6 @@ int nvme_carry_on(struct uvfio_dev *dev)
 	for (unsigned i = 0; i < n->num_ns && !err; i++)
 		nvme_cache_carry_on(n, &n->ns[i]);
 	n->moved = !err;
-	if (err)
-		wipe(n);
 	pthread_mutex_unlock(&n->life);
 	if (err)
 		uvfio_log(dev, UVFIO_LOG_ERROR, "cannot go on from what was kept: %s", why);

@@ -586,6 +586,7 @@ static void refused(struct far *f, size_t offset, uint64_t value, size_t size)
 	assert_int_equal(pwrite(f->kept, &value, size, (off_t)offset), size);
 	fn = another(f);
 	assert_int_equal(pci_function_carry_on(fn), -EINVAL);
+	assert_int_equal(pci_lasting_unmap(fn, false), 0);
 	pci_function_reset(fn, UVFIO_RESET_FLR);
 	resume_function(fn);
 	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -594,7 +595,6 @@ static void refused(struct far *f, size_t offset, uint64_t value, size_t size)
 	assert_int_equal(pci_bar_read(fn, 0, NVME_REG_CSTS, 4, &v), 0);
 	assert_int_equal(v, 0);
 	pci_function_free(fn);
-	/* it was wiped */
 	assert_int_equal(pwrite(f->kept, all, sizeof(all), 0), sizeof(all));
 }
 

@@ -82,6 +82,7 @@ void nvme_queues_clear(struct nvme *n)
 		nvme_cq_clear(n, &n->cq[i]);
 		atomic_store(&n->cq[i].users, 0);
 	}
+	atomic_store(&n->pin_queues, 0);
 	atomic_store(&n->live[0], 0);
 	atomic_store(&n->live[1], 0);
 }

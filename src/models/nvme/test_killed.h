@@ -128,7 +128,7 @@ static inline void watch_start(struct far *f, pci_function *fn, int left)
 	atomic_store(&f->shared->left, left);
 	if (!left)
 		return;
-	watch((char *)n->kept, n->kept_size);
+	watch((char *)n->kept, pci_lasting_size(fn));
 	for (unsigned i = 0; i < 2; i++)
 		if (f->shared->cq_size[i])
 			watch(f->drv.mem + f->shared->cq_at[i], f->shared->cq_size[i]);
