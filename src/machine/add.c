@@ -236,7 +236,7 @@ static int append(struct machine *m, struct plugged *dev)
 
 /*
  * @provider: NULL: as the spec says. @known: of a device that is settled, when it came and went;
- * may be NULL.
+ * may be NULL. plug_lock is held: devices that are there may be opened and closed meanwhile.
  */
 static int add(struct machine *m, const struct machine_provider *provider, const char *text,
 	       const char *settled, const struct run_device *known, char **err)
@@ -326,9 +326,14 @@ void machine_set_run(struct machine *m, uint64_t run)
 int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
 		     char **err)
 {
+	int rc;
+
+	pthread_mutex_lock(&m->plug_lock);
 	if (!m->run)
 		m->run = draw_run();
-	return add(m, provider, spec, NULL, NULL, err);
+	rc = add(m, provider, spec, NULL, NULL, err);
+	pthread_mutex_unlock(&m->plug_lock);
+	return rc;
 }
 
 int machine_add(struct machine *m, const char *spec, char **err)
@@ -350,7 +355,12 @@ int machine_check(struct machine *m, char **err)
 
 int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err)
 {
-	return add(m, NULL, spec, settled, NULL, err);
+	int rc;
+
+	pthread_mutex_lock(&m->plug_lock);
+	rc = add(m, NULL, spec, settled, NULL, err);
+	pthread_mutex_unlock(&m->plug_lock);
+	return rc;
 }
 
 int machine_add_known(struct machine *m, const struct run_device *known, char **err)

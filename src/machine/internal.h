@@ -201,7 +201,7 @@ struct machine {
 int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
 		     char **err);
 struct run_device;
-/* As machine_add_settled(), of a device of the run's list. */
+/* As machine_add_settled(), of a device of the run's list; plug_lock is held. */
 int machine_add_known(struct machine *m, const struct run_device *known, char **err);
 /* struct vfio_env's, whose argument is the machine. */
 int machine_claim(void *arg, unsigned group, enum vfio_claim claim);
