@@ -2,7 +2,7 @@
 /*
  * vfio_user/ring_server.c: the server's half of a ring: a thread that looks at all lanes by turns,
  * and sleeps when nothing came for a while. A read that takes long is overtaken by what comes on
- * other lanes (turn.h); its own lane waits for it.
+ * other lanes (turns.h); its own lane waits for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +17,12 @@
 #include "base/thread.h"
 #include "base/util.h"
 #include "vfio_user/ring_memory.h"
-#include "vfio_user/turn.h"
+#include "vfio_user/turns.h"
 
 /* A client wakes the thread for a request. One that does so many times for none is none of ours. */
 #define EMPTY_WAKES 1000u
+/* What may be overtaken, for turns.h. */
+#define READING 1u
 
 struct vu_ring_server {
 	const struct vu_ring_ops *ops;
@@ -28,7 +30,7 @@ struct vu_ring_server {
 	const char *name;
 	struct vu_ring_memory *m;
 	pthread_t thread;
-	struct vu_turn turn;
+	struct vu_turns turns;
 	atomic_bool stop, ended;
 	atomic_uint empty_wakes;
 	/* a thread is inside a read of this lane, and has the lane, with the turn or without it */
@@ -72,10 +74,10 @@ static bool carry_out(struct vu_ring_server *r, struct vu_ring_slot *slot, uint6
 		return true;
 	*data = op == VU_RING_WRITE ? RING_GET(slot->data) : 0;
 	if (op == VU_RING_READ)
-		ticket = vu_turn_begin(&r->turn);
+		ticket = vu_turns_begin(&r->turns, READING);
 	*error = r->ops->access(r->arg, RING_GET(slot->region), RING_GET(slot->offset), data, count,
 				op == VU_RING_WRITE);
-	return op == VU_RING_WRITE || vu_turn_end(&r->turn, ticket);
+	return op == VU_RING_WRITE || vu_turns_end(&r->turns, ticket);
 }
 
 static void answer(struct vu_ring_lane *lane, uint32_t number, int error, uint64_t data)
@@ -227,11 +229,13 @@ static bool carry(void *arg)
 	return true;
 }
 
+static const struct vu_turns_ops turns = { .carry = carry, .name = "uvfio-ring" };
+
 static void *serve(void *arg)
 {
 	struct vu_ring_server *r = arg;
 
-	vu_turn_run(&r->turn);
+	vu_turns_run(&r->turns);
 	atomic_store(&r->ended, true);
 	return NULL;
 }
@@ -286,8 +290,7 @@ int vu_ring_server_new(const struct vu_ring_ops *ops, void *arg, const char *nam
 	r->spin = (struct vu_ring_spin){ .worth = VU_RING_WORTH, .never = thread_cpus() < 2 };
 	for (unsigned i = 0; i < VU_RING_LANES; i++)
 		r->next[i] = 1;
-	r->turn = (struct vu_turn){ .carry = carry, .arg = r, .name = "uvfio-ring" };
-	vu_turn_init(&r->turn);
+	vu_turns_init(&r->turns, &turns, r);
 	r->m->magic = VU_RING_MAGIC;
 	r->m->lanes_there = VU_RING_LANES;
 	r->m->slots_there = VU_RING_SLOTS;
@@ -299,7 +302,7 @@ int vu_ring_server_new(const struct vu_ring_ops *ops, void *arg, const char *nam
 	*out = r;
 	return 0;
 unmap:
-	vu_turn_fini(&r->turn);
+	vu_turns_fini(&r->turns);
 	sys_call(SYS_munmap, at, sizeof(*r->m), 0, 0, 0, 0);
 close:
 	fd_close_private(memory);
@@ -322,7 +325,7 @@ void vu_ring_server_free(struct vu_ring_server *r)
 		sys_call(SYS_nanosleep, (long)&soon, 0, 0, 0, 0, 0);
 	}
 	pthread_join(r->thread, NULL);
-	vu_turn_fini(&r->turn);
+	vu_turns_fini(&r->turns);
 	sys_call(SYS_munmap, (long)r->m, sizeof(*r->m), 0, 0, 0, 0);
 	heap_free(r);
 }

@@ -61,7 +61,7 @@ bool vu_region_read(struct vu_server_client *c, struct vu_message *m)
 	r->a = a;
 	ticket = vu_service_begin(c, VU_TURN_READ);
 	ret = access_region(c, &a, r->data, false);
-	mine = vu_service_end(c, ticket);
+	mine = vu_service_end(c, VU_TURN_READ, ticket);
 	iov.iov_base = r;
 	iov.iov_len += a.count;
 out:
@@ -100,7 +100,7 @@ static int write_region(struct vu_server_client *c, const struct vu_region_acces
 		return access_region(c, a, data, true);
 	ticket = vu_service_begin(c, turn);
 	ret = access_region(c, a, data, true);
-	*mine = vu_service_end(c, ticket);
+	*mine = vu_service_end(c, turn, ticket);
 	return ret;
 }
 

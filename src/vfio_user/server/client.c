@@ -304,7 +304,7 @@ void vu_server_client_free(struct vu_server_client *c)
 {
 	vu_conn_free(c->twin);
 	vu_conn_free(c->conn);
-	vu_service_fini(&c->service);
+	vu_service_fini(c);
 	pthread_mutex_destroy(&c->irqs_lock);
 	free(c->name);
 	free(c);
@@ -339,7 +339,7 @@ int vu_server_client_start(struct vu_server *s, int fd)
 	fd = -1;
 	if (ret)
 		goto free_name;
-	vu_service_init(&c->service);
+	vu_service_init(c);
 	pthread_mutex_init(&c->irqs_lock, NULL);
 	list_client(c, true);
 	ret = thread_start(&c->thread, live, c, "uvfio-client");

@@ -84,7 +84,7 @@ static int call(struct vu_server_client *c, const struct command *cmd, struct vu
 		return cmd->fn(c, m);
 	ticket = vu_service_begin(c, VU_TURN_STOPS);
 	ret = cmd->fn(c, m);
-	vu_service_end(c, ticket);
+	vu_service_end(c, VU_TURN_STOPS, ticket);
 	return ret;
 }
 

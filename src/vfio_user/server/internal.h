@@ -6,7 +6,7 @@
  * (service.c): all but reads and writes of regions are done before the next one begins. So what is
  * marked "by the turn" below needs no lock.
  *
- * Lock order: vu_server.lock: a leaf. vu_service.lock > those of conn.h.
+ * Lock order: vu_server.lock: a leaf. vu_turns.lock > those of conn.h.
  * vu_server.step (lasting.c) > vu_server_client.irqs_lock > those of the device.
  */
 #ifndef VFIO_USER_SERVER_INTERNAL_H
@@ -27,6 +27,7 @@
 #include "vfio_user/caps.h"
 #include "vfio_user/conn.h"
 #include "vfio_user/server/server.h"
+#include "vfio_user/turns.h"
 
 #define MS	1000000ull /* nanoseconds */
 #define VU_IRQS VFIO_PCI_NUM_IRQS
@@ -51,8 +52,7 @@ struct vu_server {
 };
 
 /* Who carries out the commands of a connection (service.c). */
-#define VU_SERVICE_THREADS 8u /* all of them but one may be overtaken at a time */
-/* What the one with the turn does. */
+/* What the one with the turn does: kinds of turns.h. */
 enum vu_turn {
 	VU_TURN_PLAIN, /* it is not overtaken */
 	VU_TURN_READ,
@@ -60,17 +60,11 @@ enum vu_turn {
 	VU_TURN_STOPS, /* it is not; if it waits for such an answer, the access is given up */
 };
 struct vu_service {
-	pthread_mutex_t lock; /* guards what is not atomic */
-	pthread_cond_t wake;
-	bool taken;   /* a thread has the turn */
-	bool watched; /* another one looks after it */
-	bool ended;
-	bool stops; /* accesses of the client's memory by messages, for VU_TURN_STOPS */
-	unsigned num_helpers, num_spare; /* spare: neither has the turn nor looks after it */
-	pthread_t helpers[VU_SERVICE_THREADS - 1];
-	atomic_ullong doing;	     /* a vu_turn, with a number above it that comes once */
-	atomic_bool armed;	     /* the one who looks after it looks now and then */
+	struct vu_turns turns;
 	atomic_uint asked, answered; /* accesses of the client's memory by messages */
+	/* of who looks after the one with the turn, under turns.lock */
+	unsigned answered_then, stuck;
+	bool stops; /* such accesses, for VU_TURN_STOPS */
 };
 
 /* A WRITE_MULTI whose writes are under way (access.c). */
@@ -163,8 +157,8 @@ void vu_lasting_left(struct vu_server_client *c);
 
 /* ---- service.c ---- */
 
-void vu_service_init(struct vu_service *v);
-void vu_service_fini(struct vu_service *v);
+void vu_service_init(struct vu_server_client *c);
+void vu_service_fini(struct vu_server_client *c);
 /* Carry out commands until the connection is dead, and no thread is inside the device. */
 void vu_service_run(struct vu_server_client *c);
 /*
@@ -172,7 +166,7 @@ void vu_service_run(struct vu_server_client *c);
  * then the caller only replies.
  */
 uint64_t vu_service_begin(struct vu_server_client *c, enum vu_turn kind);
-bool vu_service_end(struct vu_server_client *c, uint64_t ticket);
+bool vu_service_end(struct vu_server_client *c, enum vu_turn kind, uint64_t ticket);
 
 /* ---- commands: commands.c has the table ---- */
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_user/server/service.c: the threads of a connection. One has the turn: it takes a command,
- * carries it out, replies, takes the next one. A second looks after it: a read of a region that
- * takes longer than a tick stops nothing, since the second takes the turn over then. The first
- * replies when it is done, and looks after the second, or waits until it is needed.
+ * vfio_user/server/service.c: the threads of a connection, which take turns (turns.h). The one with
+ * the turn takes a command, carries it out, replies, takes the next one. A read of a region that
+ * takes longer than a tick is overtaken: its thread replies when it is done.
  *
  * A write is in the device before what comes behind it begins. But it is overtaken, too, once it is
  * in the device, while the client owes it an answer: the device reaches for memory of the client's
@@ -18,148 +17,68 @@
  * answer does not come before the reply. After some time without an answer these accesses fail, as
  * they do on a bus.
  *
- * That costs a read two changes of a number which is in this processor's cache, and a write, too,
- * if there is memory that messages reach. Ticks are there while clients do that, and end when they
- * do not for a while.
+ * What that costs a read it costs a write, too, if there is memory that messages reach.
  */
-#include <time.h>
-
-#include "base/sys.h"
-#include "base/thread.h"
 #include "vfio_user/server/internal.h"
 
-#define TICK	   MS
 #define STOP_TICKS 100u
-#define IDLE_TICKS 50u /* with nothing that can be overtaken: no more ticks until there is */
-#define KIND	   3u  /* the bits of vu_service.doing that are a vu_turn; the rest is a number */
-
-void vu_service_init(struct vu_service *v)
-{
-	pthread_condattr_t attr;
-
-	pthread_mutex_init(&v->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&v->wake, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
-void vu_service_fini(struct vu_service *v)
-{
-	pthread_cond_destroy(&v->wake);
-	pthread_mutex_destroy(&v->lock);
-}
 
 /* ---- what may be overtaken ---- */
 
 uint64_t vu_service_begin(struct vu_server_client *c, enum vu_turn kind)
 {
-	struct vu_service *v = &c->service;
-	uint64_t ticket;
-
 	/* one command after the other, each with its reply */
-	if (c->lasting)
-		return 0;
-	ticket = atomic_fetch_add(&v->doing, KIND + 1 + kind) + KIND + 1 + kind;
-
-	if (!atomic_load(&v->armed)) {
-		pthread_mutex_lock(&v->lock);
-		atomic_store(&v->armed, true);
-		pthread_cond_broadcast(&v->wake);
-		pthread_mutex_unlock(&v->lock);
-	}
-	return ticket;
+	return c->lasting ? VU_TURN_PLAIN : vu_turns_begin(&c->service.turns, kind);
 }
 
-bool vu_service_end(struct vu_server_client *c, uint64_t ticket)
+bool vu_service_end(struct vu_server_client *c, enum vu_turn kind, uint64_t ticket)
 {
 	struct vu_service *v = &c->service;
-	unsigned long long expected = ticket;
 
 	if (c->lasting)
 		return true;
-	if ((ticket & KIND) != VU_TURN_STOPS)
-		return atomic_compare_exchange_strong(&v->doing, &expected, (ticket | KIND) + 1);
-	pthread_mutex_lock(&v->lock);
+	if (kind != VU_TURN_STOPS)
+		return vu_turns_end(&v->turns, ticket);
+	/* nobody stops accesses for it from here on */
+	pthread_mutex_lock(&v->turns.lock);
 	if (v->stops)
 		vu_messages_go_on(c);
 	v->stops = false;
-	atomic_store(&v->doing, (ticket | KIND) + 1);
-	pthread_mutex_unlock(&v->lock);
+	vu_turns_end(&v->turns, ticket);
+	pthread_mutex_unlock(&v->turns.lock);
 	return true;
 }
 
-/* ---- who looks after whom has the turn; v->lock held ---- */
+/* ---- by who looks after the one with the turn ---- */
 
-static void wait_tick(struct vu_service *v)
+/* True if the client was asked for memory, and has answered nothing for a tick. */
+static bool is_owed(struct vu_service *v)
 {
-	uint64_t at = now_ns() + TICK;
-	struct timespec ts = { .tv_sec = (time_t)(at / 1000000000),
-			       .tv_nsec = (long)(at % 1000000000) };
+	unsigned now = atomic_load(&v->answered), before = v->answered_then;
 
-	pthread_cond_timedwait(&v->wake, &v->lock, &ts);
-}
-
-/*
- * True if the client was asked for memory and has answered nothing since the last time, when
- * @answered was what it had answered.
- */
-static bool is_owed(struct vu_service *v, unsigned *answered)
-{
-	unsigned now = atomic_load(&v->answered), before = *answered;
-
-	*answered = now;
+	v->answered_then = now;
 	return now == before && atomic_load(&v->asked) != now;
 }
 
-/*
- * Wait until what the one with the turn is doing has to be overtaken, and take the turn over: true.
- * False: the connection ended.
- */
-static bool look_after(struct vu_server_client *c)
+static bool tick(void *arg, unsigned kind, bool same)
 {
+	struct vu_server_client *c = arg;
 	struct vu_service *v = &c->service;
-	unsigned long long seen = 0, now;
-	unsigned idle = 0, answered = 0, stuck = 0;
+	bool owed = is_owed(v);
 
-	while (!v->ended) {
-		bool owed = is_owed(v, &answered);
-
-		now = atomic_load(&v->doing);
-		stuck = now == seen && owed ? stuck + 1 : 0;
-		if ((now & KIND) == VU_TURN_STOPS && stuck >= STOP_TICKS && !v->stops) {
-			v->stops = true;
-			vu_messages_stop(c, 0, UINT64_MAX);
-		}
-		if (now == seen &&
-		    ((now & KIND) == VU_TURN_READ || ((now & KIND) == VU_TURN_WRITE && owed))) {
-			/* nobody else changes it but the end of what is done */
-			if (atomic_compare_exchange_strong(&v->doing, &now, (now | KIND) + 1))
-				return true;
-			continue;
-		}
-		idle = now == seen && !(now & KIND) ? idle + 1 : 0;
-		seen = now;
-		if (idle > IDLE_TICKS) {
-			idle = 0;
-			atomic_store(&v->armed, false);
-			/* one that began before it saw that, is seen here */
-			if (atomic_load(&v->doing) == now)
-				pthread_cond_wait(&v->wake, &v->lock);
-			atomic_store(&v->armed, true);
-		} else {
-			wait_tick(v);
-		}
+	v->stuck = same && owed ? v->stuck + 1 : 0;
+	if (kind == VU_TURN_STOPS && v->stuck >= STOP_TICKS && !v->stops) {
+		v->stops = true;
+		vu_messages_stop(c, 0, UINT64_MAX);
 	}
-	return false;
+	return kind == VU_TURN_READ || (kind == VU_TURN_WRITE && owed);
 }
 
-/* ---- the threads ---- */
+/* ---- who has the turn ---- */
 
-/* Have the turn until another thread takes it over, or the connection is dead. */
-static void carry(struct vu_server_client *c)
+static bool carry(void *arg)
 {
-	struct vu_service *v = &c->service;
+	struct vu_server_client *c = arg;
 	struct vu_message m;
 	bool mine = vu_write_rest(c);
 
@@ -167,72 +86,25 @@ static void carry(struct vu_server_client *c)
 		mine = vu_command_run(c, &m);
 		vu_message_fini(&m);
 	}
-	if (!mine)
-		return;
 	/* who waits for an answer there would keep the device */
-	if (c->twin)
+	if (mine && c->twin)
 		vu_conn_kill(c->twin, vu_conn_error(c->conn));
-	pthread_mutex_lock(&v->lock);
-	v->ended = true;
-	pthread_cond_broadcast(&v->wake);
-	pthread_mutex_unlock(&v->lock);
+	return mine;
 }
 
-static void *help(void *arg);
+static const struct vu_turns_ops ops = { carry, tick, "uvfio-client" };
 
-/* Have somebody look after the one who has the turn. v->lock held. */
-static void call_watch(struct vu_server_client *c)
+void vu_service_init(struct vu_server_client *c)
 {
-	struct vu_service *v = &c->service;
-
-	pthread_cond_broadcast(&v->wake);
-	if (v->num_spare || v->num_helpers == ARRAY_SIZE(v->helpers))
-		return;
-	/* without one, a read holds up what comes behind it */
-	if (!thread_start(&v->helpers[v->num_helpers], help, c, "uvfio-client"))
-		v->num_helpers++;
+	vu_turns_init(&c->service.turns, &ops, c);
 }
 
-/* Have the turn, look after it, or wait, until the connection ends. */
-static void work(struct vu_server_client *c)
+void vu_service_fini(struct vu_server_client *c)
 {
-	struct vu_service *v = &c->service;
-
-	pthread_mutex_lock(&v->lock);
-	while (!v->ended) {
-		if (!v->taken) {
-			v->taken = true;
-		} else if (!v->watched) {
-			v->watched = true;
-			if (!look_after(c))
-				break;
-			v->watched = false;
-		} else {
-			v->num_spare++;
-			pthread_cond_wait(&v->wake, &v->lock);
-			v->num_spare--;
-			continue;
-		}
-		call_watch(c);
-		pthread_mutex_unlock(&v->lock);
-		carry(c);
-		pthread_mutex_lock(&v->lock);
-	}
-	pthread_mutex_unlock(&v->lock);
-}
-
-static void *help(void *arg)
-{
-	work(arg);
-	return NULL;
+	vu_turns_fini(&c->service.turns);
 }
 
 void vu_service_run(struct vu_server_client *c)
 {
-	struct vu_service *v = &c->service;
-
-	work(c);
-	/* nobody is started any more: all that could has ended */
-	for (unsigned i = 0; i < v->num_helpers; i++)
-		pthread_join(v->helpers[i], NULL);
+	vu_turns_run(&c->service.turns);
 }
