@@ -504,6 +504,8 @@ int sandbox_prepare(void)
 	learn_names();
 	/* what glibc takes by itself (8 for each processor), after a look at files of sysfs */
 	mallopt(M_ARENA_MAX, 8 * (int)thread_cpus());
+	/* and before it gives memory back it looks at another one, of /proc */
+	mallopt(M_TRIM_THRESHOLD, -1);
 	sigemptyset(&sa.sa_mask);
 	if (sigaction(SIGSYS, &sa, NULL))
 		return report_err("sandbox", WHO, -errno, "SIGSYS: %m");

@@ -48,7 +48,7 @@ static void each(bool there)
 		}
 		assert_int_equal(lasting_mark(f), there ? LASTING_CLEAN : LASTING_NOBODY);
 		if (there) {
-			FAULT_LOOP(m, FAULT_MEMORY) {
+			FAULT_LOOP(m, FAULT_MEMORY | FAULT_CALLS) {
 				fault_begin(&m);
 				rc = lasting_take(f, &s);
 				fault_end(&m, rc);

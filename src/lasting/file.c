@@ -98,9 +98,21 @@ struct lasting_file {
 static uint64_t sum_add(uint64_t h, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t w;
+	uint64_t w, four[4] = { 1, 2, 3, 4 };
 
-	for (h ^= len; len >= sizeof(w); len -= sizeof(w), p += sizeof(w)) {
+	/* four at a time, since the next one need not wait for a product then */
+	for (h ^= len; len >= sizeof(four); len -= sizeof(four), p += sizeof(four)) {
+		for (unsigned i = 0; i < 4; i++) {
+			memcpy(&w, p + i * sizeof(w), sizeof(w));
+			four[i] = (four[i] ^ w) * SUM_FACTOR;
+			four[i] ^= four[i] >> 32;
+		}
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		h = (h ^ four[i]) * SUM_FACTOR;
+		h ^= h >> 32;
+	}
+	for (; len >= sizeof(w); len -= sizeof(w), p += sizeof(w)) {
 		memcpy(&w, p, sizeof(w));
 		h = (h ^ w) * SUM_FACTOR;
 		h ^= h >> 32;
@@ -311,35 +323,17 @@ static int open_old(struct opening *o)
 	return rc ? rc : fd;
 }
 
-#define TRIES 10u
-/* Open or make it. A descriptor, or -errno with a sentence; *@made: it is new. */
-static int open_or_make(struct opening *o, bool *made)
+/* True if there is no state in the file. */
+static bool is_nobodys(int fd)
 {
-	int fd = -EEXIST;
+	uint64_t mark;
 
-	for (unsigned i = 0; i < TRIES && fd == -EEXIST; i++) {
-		*made = false;
-		fd = open_old(o);
-		if (fd == -ENOENT) {
-			*made = true;
-			fd = make(o);
-		}
-	}
-	switch (fd) {
-	case -EBUSY:
-	case -EEXIST:
-		return no(o, -EBUSY, "is in use by another server");
-	case -ENXIO:
-	case -ELOOP:
-		return no(o, -EINVAL, "is no file");
-	default:
-		return fd < 0 ? no(o, fd, "cannot be %s: %s", *made ? "made" : "opened",
-				   strerror(-fd))
-			      : fd;
-	}
+	return sys_pread(fd, &mark, sizeof(mark), PAGE + offsetof(struct control, mark)) ==
+		       sizeof(mark) &&
+	       (mark & MARK_KIND) == LASTING_NOBODY;
 }
 
-/* Check the file that is there. 0 or -errno, with a sentence. */
+/* Check the file that is there. 0; -ENOENT: it is to be made anew; or -errno, with a sentence. */
 static int check(struct opening *o, int fd)
 {
 	struct head h;
@@ -359,6 +353,9 @@ static int check(struct opening *o, int fd)
 	if ((size_t)n < sizeof(h) || h.sum != sum_add(SUM_START, &h, offsetof(struct head, sum)) ||
 	    !memchr(h.spec, 0, sizeof(h.spec)))
 		return no(o, -EINVAL, "is damaged: remove it, and with it the state");
+	/* what nobody wants makes room */
+	if (memcmp(&h, &o->want, sizeof(h)) && is_nobodys(fd))
+		return -ENOENT;
 	if (strcmp(h.spec, o->want.spec))
 		return no(o, -EEXIST,
 			  "is of the device '%s', not of '%s': remove it, and with it the state",
@@ -369,6 +366,43 @@ static int check(struct opening *o, int fd)
 	if ((uint64_t)st.st_size != h.size)
 		return no(o, -EINVAL, "is cut off: remove it, and with it the state");
 	return 0;
+}
+
+#define TRIES 10u
+/* Open or make it. A descriptor, or -errno with a sentence; *@made: it is new. */
+static int open_or_make(struct opening *o, bool *made)
+{
+	int fd = -EEXIST, rc;
+
+	for (unsigned i = 0; i < TRIES && fd == -EEXIST; i++) {
+		*made = false;
+		fd = open_old(o);
+		rc = fd < 0 ? 0 : check(o, fd);
+		if (rc == -ENOENT)
+			unlink(o->l->path);
+		if (rc) {
+			fd_close_private(fd);
+			fd = rc;
+			if (rc != -ENOENT)
+				return rc;
+		}
+		if (fd == -ENOENT) {
+			*made = true;
+			fd = make(o);
+		}
+	}
+	switch (fd) {
+	case -EBUSY:
+	case -EEXIST:
+		return no(o, -EBUSY, "is in use by another server");
+	case -ENXIO:
+	case -ELOOP:
+		return no(o, -EINVAL, "is no file");
+	default:
+		return fd < 0 ? no(o, fd, "cannot be %s: %s", *made ? "made" : "opened",
+				   strerror(-fd))
+			      : fd;
+	}
 }
 
 int lasting_file_open(const struct lasting_layout *l, char *why, size_t size,
@@ -389,8 +423,6 @@ int lasting_file_open(const struct lasting_layout *l, char *why, size_t size,
 		f->fd = open_or_make(&o, &made);
 		rc = f->fd < 0 ? f->fd : 0;
 	}
-	if (!rc && !made)
-		rc = check(&o, f->fd);
 	/* so that not even the pages of a hole are to be found when they are stored to */
 	if (!rc && !made)
 		rc = reserve(f->fd, o.want.size);
@@ -601,9 +633,14 @@ int lasting_take(struct lasting_file *f, struct lasting_state *out)
 	    r.place >= PLACES || r.len > f->head.room || r.reply_len > LASTING_REPLY ||
 	    r.error > 0 || r.error < -MAX_ERRNO || r.own_sum != record_sum(&r))
 		return -EINVAL;
-	out->memory = malloc(c.describe_len + r.len + 1);
-	if (!out->memory)
+	/* pages of its own: malloc asks about files before it gives memory back (cli/sandbox.c) */
+	out->memory_len = c.describe_len + r.len + 1;
+	out->memory = mmap(NULL, out->memory_len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (out->memory == MAP_FAILED) {
+		out->memory = NULL;
 		return -ENOMEM;
+	}
 	if (!copy_out(f, &r, &c, out)) {
 		lasting_state_free(out);
 		return -EINVAL;
@@ -624,7 +661,8 @@ int lasting_take(struct lasting_file *f, struct lasting_state *out)
 
 void lasting_state_free(struct lasting_state *s)
 {
-	free(s->memory);
+	if (s->memory)
+		munmap(s->memory, s->memory_len);
 	*s = (struct lasting_state){ 0 };
 }
 

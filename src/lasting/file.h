@@ -107,6 +107,7 @@ struct lasting_state {
 	const uint8_t *parts; /* for lasting_next() */
 	size_t parts_len, at;
 	uint8_t *memory; /* all of it */
+	size_t memory_len;
 };
 /**
  * lasting_take - copy the state out of the file, which stays as it is

@@ -27,7 +27,7 @@
 
 #define K4 4096u
 
-static char dir[] = "/tmp/uvfio-lasting-XXXXXX", path[64], why[512];
+static char dir[] = "/tmp/uvfio-lasting-XXXXXX", path[64], other[64], why[512];
 static const uint8_t id[LASTING_ID] = { 1, 2, 3, [15] = 16 };
 
 static struct lasting_layout layout(void)
@@ -304,7 +304,16 @@ static void test_others(void **state)
 	/* it is as it was */
 	f = open_it();
 	assert_int_equal(lasting_mark(f), LASTING_DIRTY);
+	/* but one that nobody wants, and that could not be removed, makes room */
+	lasting_drop(f);
+	assert_int_equal(rename(path, other), 0);
 	lasting_file_close(f);
+	assert_int_equal(rename(other, path), 0);
+	l = layout();
+	l.spec = "edu";
+	assert_int_equal(lasting_file_open(&l, why, sizeof(why), &f), 0);
+	lasting_file_close(f);
+	l = layout();
 	memset(spec, 'x', LASTING_SPEC);
 	spec[LASTING_SPEC] = '\0';
 	l.spec = spec;
@@ -418,6 +427,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(path, sizeof(path), "%s/x.state", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
 	rc = cmocka_run_group_tests_name("lasting: file", tests, NULL, NULL);
 	unlink(path);
 	return rc + (rmdir(dir) ? 1 : 0);

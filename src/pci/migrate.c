@@ -264,11 +264,13 @@ static void save_irqs(pci_function *fn, struct uvfio_state *s)
 	pthread_mutex_lock(&fn->lock);
 	for (unsigned i = 0; i < fn->msix.info.vectors; i++) {
 		const struct msix_entry *e = &fn->msix.table[i];
+		uint8_t b[13];
 
-		uvfio_put8(s, atomic_load(&fn->msix.vec[i]) & (VEC_MASKED | VEC_PENDING));
-		uvfio_put32(s, e->addr_lo);
-		uvfio_put32(s, e->addr_hi);
-		uvfio_put32(s, e->data);
+		b[0] = atomic_load(&fn->msix.vec[i]) & (VEC_MASKED | VEC_PENDING);
+		put32(b + 1, e->addr_lo);
+		put32(b + 5, e->addr_hi);
+		put32(b + 9, e->data);
+		uvfio_put_bytes(s, b, sizeof(b));
 	}
 	pthread_mutex_unlock(&fn->lock);
 }

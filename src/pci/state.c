@@ -22,6 +22,11 @@ void pci_state_save(struct uvfio_state *s, const char *who)
 	*s = (struct uvfio_state){ .who = who };
 }
 
+void pci_state_save_in(struct uvfio_state *s, const char *who, void *buf, size_t room)
+{
+	*s = (struct uvfio_state){ .who = who, .buf = buf, .room = room };
+}
+
 void pci_state_load(struct uvfio_state *s, const char *who, const void *buf, size_t len)
 {
 	*s = (struct uvfio_state){

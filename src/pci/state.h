@@ -29,6 +29,8 @@ struct uvfio_state {
 
 /* Begin to save; pci_state_free() ends it. */
 void pci_state_save(struct uvfio_state *s, const char *who);
+/* The same with @room bytes at @buf, of base/heap.h, which are the state's from now on. */
+void pci_state_save_in(struct uvfio_state *s, const char *who, void *buf, size_t room);
 /* Begin to load @len bytes at @buf, which stay as they are until the end. */
 void pci_state_load(struct uvfio_state *s, const char *who, const void *buf, size_t len);
 /*

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <urcu/list.h>
 
 #include "uvfio/server.h"
@@ -24,6 +25,8 @@
 
 #define DEFAULT_MODE 0600u
 #define ASK_EACH     100u /* serve_unplug() asks at each hundredth call */
+#define BUSY_TRIES   100u
+#define BUSY_US	     20000u
 
 struct uvfio_server {
 	struct machine *machine;
@@ -231,12 +234,29 @@ static int start_all(struct uvfio_server *s)
 	return rc;
 }
 
+/*
+ * Add a device. Where one goes on that a killed process had, its image may still be in use: what
+ * the kernel has under way for that process it lets go after the process is gone.
+ */
+static int add_to_machine(struct uvfio_server *s, const char *spec, char **err)
+{
+	int rc = machine_add(s->machine, spec, err);
+
+	for (unsigned i = 0; s->state && rc == -EBUSY && i < BUSY_TRIES; i++) {
+		free(*err);
+		*err = NULL;
+		usleep(BUSY_US);
+		rc = machine_add(s->machine, spec, err);
+	}
+	return rc;
+}
+
 static int plug(struct uvfio_server *s, const char *spec, struct machine_device **out)
 {
 	char *err = NULL;
 	int rc;
 
-	rc = machine_add(s->machine, spec, &err);
+	rc = add_to_machine(s, spec, &err);
 	if (rc) {
 		fail(s, rc, "%s", err ? err : strerror(-rc));
 		goto out;

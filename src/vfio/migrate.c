@@ -162,6 +162,8 @@ void vfio_migrate_free(struct vfio_device *dev)
 	vfio_migrate_end_stream(m);
 	heap_free(m->log);
 	m->log = NULL;
+	heap_free(m->scratch);
+	m->scratch = NULL;
 	m->dev = NULL;
 	vfio_migrate_unlock(m);
 	dev->migrate = NULL;

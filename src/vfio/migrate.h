@@ -87,7 +87,11 @@ struct vfio_migrate_ops {
 	uint64_t (*dirty)(struct vfio_device *dev);
 	/*
 	 * For vfio/outlast.h, which says what they do; NULL, all: it does not outlive its process.
+	 * save_in is save, with memory of base/heap.h that there is already: @*room bytes at @*buf,
+	 * or none, which may become more.
 	 */
+	int (*save_in)(struct vfio_device *dev, enum vfio_part part, void **buf, size_t *room,
+		       size_t *len);
 	enum vfio_outlast (*outlast)(struct vfio_device *dev);
 	size_t (*memory_size)(struct vfio_device *dev);
 	int (*memory)(struct vfio_device *dev, int fd, uint64_t offset, enum vfio_memory_how how);

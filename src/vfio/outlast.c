@@ -36,14 +36,10 @@ void vfio_outlast_steps(struct vfio_migrate *m, const struct vfio_steps *steps)
 static int save_part(struct vfio_migrate *m, enum vfio_part part, bool first, vfio_outlast_put *put,
 		     void *arg)
 {
-	void *data = NULL;
 	size_t len = 0;
-	int ret = m->ops->save(m->dev, part, &data, &len);
+	int ret = m->ops->save_in(m->dev, part, &m->scratch, &m->scratch_room, &len);
 
-	if (!ret)
-		ret = put(arg, first, part, data, len);
-	heap_free(data);
-	return ret;
+	return ret ? ret : put(arg, first, part, m->scratch, len);
 }
 
 /* Save all memory that is saved beforehand in a migration, and the rest. The device is halted. */

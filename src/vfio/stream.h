@@ -28,6 +28,9 @@ struct vfio_migrate {
 	/* with a relay: what is logged there, with the lock; of base/heap.h, or NULL */
 	struct vfio_device_feature_dma_logging_range *log;
 	unsigned num_log;
+	/* of outlast.c, to save into again and again; of base/heap.h, or NULL */
+	void *scratch;
+	size_t scratch_room;
 };
 
 /* Unlock, after what a reset has left to do was done. */

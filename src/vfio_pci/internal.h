@@ -347,11 +347,12 @@ void vfio_pci_masks_end_actions(struct vfio_pci_device *vd);
 /* The function was reset; before vfio_pci_msi_restore(). config_lock held. */
 void vfio_pci_masks_reset(struct vfio_pci_device *vd);
 /*
- * Return what moves of the masks of a vector, in the upper bits of a byte whose lowest is 0, of
+ * Get what moves of the masks of @n vectors, each in the upper bits of a byte whose lowest is 0, of
  * which ACTION_MASK only if @index is active; and take it over, for vfio_pci_masks_apply(). igate
  * and config_lock held.
  */
-uint8_t vfio_pci_masks_saved(struct vfio_pci_device *vd, unsigned index, unsigned vector);
+void vfio_pci_masks_saved(struct vfio_pci_device *vd, unsigned index, unsigned start, unsigned n,
+			  uint8_t *out);
 void vfio_pci_masks_load(struct vfio_pci_device *vd, unsigned vector, uint8_t saved);
 /* SET_IRQS with ACTION_MASK or ACTION_UNMASK, which vfio_pci_maskable() lets. igate held. */
 int vfio_pci_masks_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
@@ -362,14 +363,17 @@ void vfio_pci_write_msix(struct vfio_pci_device *vd, const struct vfio_pci_cap *
 			 unsigned size, uint32_t value);
 
 /* outlast.c: some of struct vfio_migrate_ops */
+int vfio_pci_save_in(struct vfio_device *dev, enum vfio_part part, void **buf, size_t *room,
+		     size_t *len);
 enum vfio_outlast vfio_pci_outlast(struct vfio_device *dev);
 size_t vfio_pci_memory_size(struct vfio_device *dev);
 int vfio_pci_memory(struct vfio_device *dev, int fd, uint64_t offset, enum vfio_memory_how how);
 void vfio_pci_steps(struct vfio_device *dev, const struct vfio_steps *steps);
 int vfio_pci_loaded(struct vfio_device *dev);
-#define VFIO_PCI_OUTLAST_OPS                                              \
-	.outlast = vfio_pci_outlast, .memory_size = vfio_pci_memory_size, \
-	.memory = vfio_pci_memory, .steps = vfio_pci_steps, .loaded = vfio_pci_loaded
+#define VFIO_PCI_OUTLAST_OPS                                                                     \
+	.save_in = vfio_pci_save_in, .outlast = vfio_pci_outlast,                                \
+	.memory_size = vfio_pci_memory_size, .memory = vfio_pci_memory, .steps = vfio_pci_steps, \
+	.loaded = vfio_pci_loaded
 
 /* msi.c */
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);

@@ -148,19 +148,19 @@ void vfio_pci_masks_reset(struct vfio_pci_device *vd)
 
 /* ---- migration ---- */
 
-uint8_t vfio_pci_masks_saved(struct vfio_pci_device *vd, unsigned index, unsigned vector)
+void vfio_pci_masks_saved(struct vfio_pci_device *vd, unsigned index, unsigned start, unsigned n,
+			  uint8_t *out)
 {
-	uint8_t why;
+	unsigned moves = VFIO_PCI_ENTRY_MASKED | VFIO_PCI_ENTRY_WRITTEN |
+			 (vd->irq_type == index ? VFIO_PCI_ACTION_MASKED : 0);
 
+	memset(out, 0, n);
 	if (!vd->masks.users)
-		return 0;
+		return;
 	pthread_mutex_lock(&vd->masks.lock);
-	why = vd->masks.why[vector];
+	for (unsigned i = 0; i < n; i++)
+		out[i] = vd->masks.why[start + i] & (uint8_t)moves;
 	pthread_mutex_unlock(&vd->masks.lock);
-	why &= (uint8_t)~VFIO_PCI_NO_EVENTFD;
-	if (vd->irq_type != index)
-		why &= (uint8_t)~VFIO_PCI_ACTION_MASKED;
-	return why;
 }
 
 void vfio_pci_masks_load(struct vfio_pci_device *vd, unsigned vector, uint8_t saved)

@@ -27,10 +27,13 @@ static uint32_t msi_eventfds(struct vfio_pci_device *vd)
 /* Return a bit for each vector of MSI that ACTION_MASK masks. igate and config_lock held. */
 static uint32_t msi_actions(struct vfio_pci_device *vd)
 {
+	unsigned n = pci_msi_vectors(vd->fn);
 	uint32_t bits = 0;
+	uint8_t why[32];
 
-	for (unsigned i = 0; i < pci_msi_vectors(vd->fn); i++)
-		if (vfio_pci_masks_saved(vd, VFIO_PCI_MSI_IRQ_INDEX, i) & VFIO_PCI_ACTION_MASKED)
+	vfio_pci_masks_saved(vd, VFIO_PCI_MSI_IRQ_INDEX, 0, n, why);
+	for (unsigned i = 0; i < n; i++)
+		if (why[i] & VFIO_PCI_ACTION_MASKED)
 			bits |= 1u << i;
 	return bits;
 }
@@ -42,6 +45,22 @@ static uint32_t msi_actions(struct vfio_pci_device *vd)
 #define USERS_MASKS 0x80u
 
 /* ---- saving ---- */
+
+/* Put the byte of each vector of MSI-X. igate and config_lock held. */
+static void save_msix(struct vfio_pci_device *vd, struct uvfio_state *s)
+{
+	bool active = vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+	unsigned n = vd->msix.info.vectors, some;
+	uint8_t bytes[64];
+
+	for (unsigned i = 0; i < n; i += some) {
+		some = n - i < sizeof(bytes) ? n - i : (unsigned)sizeof(bytes);
+		vfio_pci_masks_saved(vd, VFIO_PCI_MSIX_IRQ_INDEX, i, some, bytes);
+		for (unsigned k = 0; active && k < some; k++)
+			bytes[k] |= vfio_trigger_is_set(&vd->msi.triggers[i + k]);
+		uvfio_put_bytes(s, bytes, some);
+	}
+}
 
 static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
 {
@@ -59,21 +78,20 @@ static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
 	uvfio_put32(s, msi ? pci_config_read(vd->fn, msi, 4) : 0);
 	if (vd->masks.users)
 		uvfio_put32(s, msi_actions(vd));
-	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++)
-		uvfio_put8(s, (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX &&
-			       vfio_trigger_is_set(&vd->msi.triggers[i])) |
-				      vfio_pci_masks_saved(vd, VFIO_PCI_MSIX_IRQ_INDEX, i));
+	if (vd->msix.there)
+		save_msix(vd, s);
 	pthread_mutex_unlock(&vd->config_lock);
 	pthread_mutex_unlock(&vd->igate);
 }
 
-static int vfio_pci_save(struct vfio_device *dev, enum vfio_part part, void **out, size_t *len)
+int vfio_pci_save_in(struct vfio_device *dev, enum vfio_part part, void **buf, size_t *room,
+		     size_t *len)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	struct uvfio_state s;
 	int ret = 0;
 
-	pci_state_save(&s, dev->name);
+	pci_state_save_in(&s, dev->name, *buf, *room);
 	switch (part) {
 	case VFIO_PART_DEVICE:
 		pci_function_describe(vd->fn, &s);
@@ -92,13 +110,24 @@ static int vfio_pci_save(struct vfio_device *dev, enum vfio_part part, void **ou
 	}
 	if (!ret)
 		ret = pci_state_end(&s);
-	if (ret) {
-		pci_state_free(&s);
-		return ret;
-	}
-	*out = s.buf;
+	*buf = s.buf;
+	*room = s.room;
 	*len = s.len;
-	return 0;
+	return ret;
+}
+
+static int vfio_pci_save(struct vfio_device *dev, enum vfio_part part, void **out, size_t *len)
+{
+	size_t room = 0;
+	int ret;
+
+	*out = NULL;
+	ret = vfio_pci_save_in(dev, part, out, &room, len);
+	if (ret) {
+		heap_free(*out);
+		*out = NULL;
+	}
+	return ret;
 }
 
 /* ---- loading ---- */

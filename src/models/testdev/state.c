@@ -227,10 +227,11 @@ int testdev_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 		uvfio_section(s, "window");
 		td->window = uvfio_get32(s);
 	}
-	/* what the engine is told to do is checked when it does it; this only once */
-	if (d->status > TD_DMA_BAD || d->done > d->len)
-		return uvfio_load_error(s, "the engine's status %u, %llu bytes done of %llu",
-					d->status, (unsigned long long)d->done,
-					(unsigned long long)d->len);
+	/*
+	 * What the engine is told to do is checked when it does it: a new length may be less than
+	 * what was done of the one before.
+	 */
+	if (d->status > TD_DMA_BAD)
+		return uvfio_load_error(s, "the engine's status %u", d->status);
 	return 0;
 }

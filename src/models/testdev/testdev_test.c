@@ -509,6 +509,24 @@ static void test_memory_moves(void **state)
 	unplug();
 }
 
+/* What was done stays when the next command's length is written, which may be less. */
+static void test_engine_moves(void **state)
+{
+	struct uvfio_state s;
+
+	plug(&model_testdev, "ram", "64K");
+	assert_int_equal(run(TD_OP_LOAD, IOVA, 0, 4000), TD_DMA_OK);
+	wr(REGS, TD_DMA_LEN, 8, 8);
+	pci_state_save(&s, "dev");
+	assert_int_equal(pci_function_save(fn, &s), 0);
+	assert_int_equal(pci_state_end(&s), 0);
+	assert_int_equal(load(pci_function_load, s.buf, s.len), 0);
+	assert_int_equal(rd(REGS, TD_DMA_DONE, 8), 4000);
+	assert_int_equal(rd(REGS, TD_DMA_LEN, 8), 8);
+	pci_state_free(&s);
+	unplug();
+}
+
 /* The options of oddities.c change this. */
 static void test_oddities(void **state)
 {
@@ -568,14 +586,14 @@ static void test_oddities(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_regs),	    cmocka_unit_test(test_identity),
-		cmocka_unit_test(test_vpd),	    cmocka_unit_test(test_switches),
-		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_romfile),
-		cmocka_unit_test(sends_pme),	    cmocka_unit_test(test_scratch),
-		cmocka_unit_test(test_counters),    cmocka_unit_test(test_interrupts),
-		cmocka_unit_test(test_dma),	    cmocka_unit_test(test_dma_faults),
-		cmocka_unit_test(test_dma_async),   cmocka_unit_test(test_memory_moves),
-		cmocka_unit_test(test_oddities),
+		cmocka_unit_test(test_regs),	     cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_vpd),	     cmocka_unit_test(test_switches),
+		cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_romfile),
+		cmocka_unit_test(sends_pme),	     cmocka_unit_test(test_scratch),
+		cmocka_unit_test(test_counters),     cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_dma),	     cmocka_unit_test(test_dma_faults),
+		cmocka_unit_test(test_dma_async),    cmocka_unit_test(test_memory_moves),
+		cmocka_unit_test(test_engine_moves), cmocka_unit_test(test_oddities),
 	};
 
 	log_set(2, LOG_WARN);
