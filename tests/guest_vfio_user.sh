@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # guest_vfio_user.sh: a guest of QEMU whose devices `uvfio serve` has, by -device vfio-user-pci, and
-# whose memory is shared with the server: Linux has a disk and two network ports with a cable: MSI-X,
-# MSI and INTx, hot-plug, writes that QEMU does not wait for while the server stands still, and a
-# reset of the machine. The long form has guests with memory that no file stands for, so that all
-# DMA goes by messages, and with an IOMMU of their own: by which vfio-pci gives programs a testdev
-# and an edu; and which maps and unmaps each block of a disk under load.
+# whose memory is shared with the server: Linux has a disk and two network ports with a cable:
+# MSI-X, MSI and INTx, hot-plug, writes that QEMU does not wait for while the server stands still,
+# servers that die and come back, `uvfio ctl` (long form), and a reset of the machine. The long form
+# has guests with memory that no file stands for, so that all DMA goes by messages, and with an
+# IOMMU of their own: by which vfio-pci gives programs a testdev and an edu; and which maps and
+# unmaps each block of a disk under load.
 #   tests/guest_vfio_user.sh [PART]...: shared messages disk_by_messages
 set -uo pipefail
 # shellcheck source=tests/guest/driven
@@ -24,6 +25,7 @@ serve() { # NAME DEVICE...: its sockets are $tmp/NAME.0, ...; its log is $tmp/NA
 	for _ in $(seq 100); do [[ -S $tmp/$name.$((n - 1)) ]] && return; sleep 0.1; done
 	cat "$tmp/$name.said" "$tmp/$name.log"; return 1
 }
+again() { serve t "nvme,image=$tmp/disk2,msix=off" "testdev,mmap=off,msix=off"; }
 stopped() { # NAME: ends as it is told to
 	local rc=0 p=${server[$1]}; unset "server[$1]"
 	kill "$p"; wait "$p" || rc=$?
@@ -50,16 +52,18 @@ event() { # PATTERN: the next line of QEMU's control channel that has it
 }
 control() { printf '{"execute":"%s","arguments":{%s}}\n' "$1" "$2" >&"$to_qemu"; event "${3:-return}"; }
 device() { # PORT SOCKET
-	echo "{\"driver\":\"vfio-user-pci\",\"id\":\"on$1\",\"bus\":\"$1\",\"socket\":{\"type\":\"unix\",\"path\":\"$tmp/$2\"}}"
+	[[ $2 == /* ]] || set -- "$1" "$tmp/$2"
+	# a processor that is busy with other tests is no reason to give up
+	echo "{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":60000,\"id\":\"on$1\",\"bus\":\"$1\",\"socket\":{\"type\":\"unix\",\"path\":\"$2\"}}"
 }
 plug() { control device_add "$(device "$1" "$2" | sed 's/^{//; s/}$//')"; }
 unplug() { control device_del "\"id\":\"on$1\"" "DEVICE_DELETED.*\"on$1\""; }
-machine() { # NAME APPEND OPTION... : four ports, and the control channel
+machine() { # NAME APPEND OPTION... : five ports, and the control channel
 	local fd i name=$1 append=$2; shift 2
 	rm -f "$tmp"/qmp.*; mkfifo "$tmp"/qmp.{in,out}
 	exec {fd}<>"$tmp/qmp.in"; to_qemu=$fd
 	exec {fd}<>"$tmp/qmp.out"; from_qemu=$fd
-	for i in 1 2 3 4; do before+=" -device pcie-root-port,id=rp$i,slot=$i,chassis=$i"; done
+	for i in 1 2 3 4 5; do before+=" -device pcie-root-port,id=rp$i,slot=$i,chassis=$i"; done
 	start "$name" "$qemu" "" "ipv6.disable=1 $append" -chardev "pipe,id=qmp,path=$tmp/qmp" -mon chardev=qmp,mode=control "$@"
 	control qmp_capabilities ""
 }
@@ -92,7 +96,7 @@ shared() {
 	local bdf
 	rm -f "$tmp"/disk*; truncate -s 64M "$tmp/disk"; truncate -s 16M "$tmp/disk2"
 	check "the servers are there" serve s "nvme,image=$tmp/disk" "igb,id=one,net=peer:two,mac=$nic" "igb,id=two,mac=$partner" &&
-		check "one more, with two devices" serve t "nvme,image=$tmp/disk2,msix=off" "testdev,mmap=off,msix=off" || return
+		check "one more, with two devices" again || return
 	vm=$("$top/tools/guest-initrd" -M igb -M nvme -f "$program" -i "$top/tests/guest/shell" -o "$tmp/initrd") || return
 	before= machine a "" -machine memory-backend=mem -object memory-backend-memfd,id=mem,size=192M,share=on \
 		-device "$(device rp1 s.0)" -device "$(device rp2 s.1)" -device "$(device rp3 s.2)"
@@ -121,8 +125,11 @@ shared() {
 	tell a 'd=$(cat /tmp/bdf); cd /sys/bus/pci/drivers/nvme; echo $d >unbind; echo 1 >/sys/bus/pci/devices/$d/reset; echo 1 >/sys/bus/pci/devices/$d/msi_bus; echo $d >bind'
 	check "disk after a reset of the function" disk
 	posted
+	check "QEMU has nothing to say" eval '! grep -vE "mon.*deprecated|wrmulti" "$tmp/a.qemu"'
+	server_dies
+	[[ ! $long ]] || control_of_devices
 	# the machine is reset: BIOS and Linux find the devices anew
-	control system_reset ""
+	control system_reset "" && control cont ""
 	check "the guest is up again" ready a || return
 	data
 	check "disk after the machine's reset" disk
@@ -130,25 +137,74 @@ shared() {
 	check "copy after it" copy
 	check "the kernel has nothing to say" well
 	check "the guest ends well" end a
-	check "QEMU has nothing to say" eval '! grep -vE "mon.*deprecated" "$tmp/a.qemu"'
 	for n in s t; do
 		check "server $n ends well" stopped $n
-		check "server $n has nothing to say" quiet $n
+		# when t was told to end in the middle of it, the disk lost its driver; QEMU has no REQ
+		check "server $n has nothing to say" quiet $n "bus mastering is off|shadow doorbell|no device request channel"
 	done
 }
-# The guest stores some 30000 times, and QEMU waits for none of them; the server stands still, so
+# The guest stores some 60000 times, and QEMU waits for none of them; the server stands still, so
 # QEMU's queue grows until it puts many into one message.
 posted() {
 	check "testdev is plugged in" plug rp4 t.1
 	check "the guest has it" wait_for 'cat /sys/bus/pci/devices/*/device | grep -q 0x7e57'
 	tell a 'for d in /sys/bus/pci/devices/*; do [ $(cat $d/device) = 0x7e57 ] && echo 1 >$d/enable && break; done; mkfifo /tmp/fifo; guest_vfio_user_device posted $d/resource0 /tmp/fifo >/tmp/posted 2>&1 &'
 	wait_for 'grep -q ready /tmp/posted'
+	control trace-event-set-state '"name":"vfio_user_wrmulti","enable":true'
 	kill -STOP "${server[t]}"
 	tell a 'printf w 1<>/tmp/fifo; for i in $(seq 100); do grep -q stored /tmp/posted && break; sleep 0.1; done'
 	kill -CONT "${server[t]}"
 	tell a 'printf c 1<>/tmp/fifo; for i in $(seq 100); do grep -q there /tmp/posted && break; sleep 0.1; done; printf e 1<>/tmp/fifo'
 	check "posted writes arrive, each once and in order" eval 'out=$(tell a "cat /tmp/posted"); echo "$out"; [[ $out == *stored*"all is there" && $out != *not* ]]'
+	control trace-event-set-state '"name":"vfio_user_wrmulti","enable":false'
+	check "many of them in one message" eval 'n=$(grep -c "wrmulti.*flush count 0xc8" "$tmp/a.qemu"); echo "$n"; [[ $n -gt 100 ]]'
 	check "testdev is unplugged" unplug rp4
+}
+
+# A server is killed, told to end, and started again, under a QEMU that is connected: that goes on,
+# and so does the guest when the device was taken out and put in again.
+running() { control query-status "" '"running"'; }
+has_data() { wait_for "[ -b /dev/nvme1n1 ]" && tell a "dd if=/dev/nvme1n1 bs=256k count=8 iflag=direct 2>/dev/null | cmp - /tmp/data"; }
+reads() { # VALUE: what a register of testdev, which no driver has, reads as
+	local v; v=$(tell a 'for d in /sys/bus/pci/devices/*; do [ $(cat $d/device) = 0x7e57 ] && echo 1 >$d/enable && devmem $(sed -n 3p $d/resource | cut -d" " -f1) 32; done')
+	echo "$v"; [[ $v == "$1" ]]
+}
+server_dies() {
+	local p
+	check "testdev and the second disk are plugged in" eval 'plug rp5 t.1 && plug rp4 t.0'
+	check "the second disk has data" disk nvme1n1
+	check "testdev's register" reads 0x54465655
+	p=${server[t]}; unset "server[t]"; kill -9 "$p"; wait "$p" 2>/dev/null
+	check "server killed: the register reads as ones" reads 0xFFFFFFFF
+	check "server killed: QEMU goes on" running
+	check "the devices that are dead are unplugged" eval 'unplug rp4 && unplug rp5'
+	check "the server is started again" again
+	check "they are plugged in again" eval 'plug rp5 t.1 && plug rp4 t.0'
+	check "the disk has its data" has_data
+	check "testdev's register again" reads 0x54465655
+	[[ $long ]] || { check "unplugged" eval 'unplug rp4 && unplug rp5'; return; }
+	check "told to end, the server ends under QEMU" stopped t
+	check "server ended: QEMU goes on" running
+	check "the devices that are gone are unplugged" eval 'unplug rp4 && unplug rp5'
+	check "the server is started a third time" again
+	check "the disk is plugged in" plug rp4 t.0
+	check "the disk still has its data" has_data
+}
+# `uvfio ctl` on a server. QEMU asks for no REQ: whoever manages it takes the device out.
+ctl() { "$build/uvfio" ctl --run "${server[t]}" "$@"; }
+control_of_devices() {
+	local asked
+	ctl unplug --timeout 100 01:00.0 >"$tmp/unplug" 2>&1 & asked=$!
+	check "asked for, a device is there until QEMU lets it go" eval 'sleep 0.3; kill -0 $asked && has_data'
+	check "unplugged" unplug rp4
+	check "then the server has it no more" wait "$asked"
+	check "one more device is served" ctl plug "nvme,image=$tmp/disk2"
+	check "it is plugged in" eval 'plug rp4 "$(ctl --json list | grep -o "/[^\"]*-plug-[^\"]*")"'
+	check "the disk has its data at the new place" has_data
+	# an error of the device, ERR: QEMU stops the guest, which has to be reset
+	check "an error is raised" ctl aer 01:00.0 nonfatal
+	check "QEMU stops" event '"STOP"'
+	check "and says why" control query-status "" '"internal-error"'
 }
 
 # ---- memory that no file stands for, and an IOMMU

@@ -9,7 +9,7 @@
  *
  * messages: the server reaches the guest's memory by messages alone. posted: takes commands from
  * FIFO, a character each: w fills BAR0 of a testdev, which is the file RESOURCE of sysfs, by stores
- * of 1, 2, 4 and 8 bytes, twice, and reads nothing; c looks whether all is there as stored last; e
+ * of 1, 2, 4 and 8 bytes, twelve times, and reads nothing; c looks whether all is there as stored last; e
  * ends.
  */
 #include <fcntl.h>
@@ -372,8 +372,8 @@ static void posted(const char *resource, const char *fifo)
 	fflush(stdout);
 	while (read(fd, &c, 1) == 1 && c != 'e') {
 		if (c == 'w') {
-			store_all(++seed);
-			store_all(++seed);
+			for (unsigned i = 0; i < 12; i++)
+				store_all(++seed);
 			puts("stored");
 		} else if (c == 'c') {
 			puts(has_all(seed) ? "all is there" : "not all is there");
