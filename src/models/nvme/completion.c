@@ -65,18 +65,36 @@ void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq)
 
 /* ---- completion ---- */
 
+static unsigned free_slots(const struct nvme_cq *cq)
+{
+	return NVME_SLOTS - cq->fresh + cq->num_free;
+}
+
+bool nvme_cq_busy(struct nvme_cq *cq)
+{
+	bool busy;
+
+	pthread_mutex_lock(&cq->lock);
+	busy = !free_slots(cq);
+	pthread_mutex_unlock(&cq->lock);
+	return busy;
+}
+
 /* One entry stays empty: head == tail means empty (4.1.2). */
 unsigned nvme_cq_room(const struct nvme_cq *cq)
 {
 	unsigned size = atomic_load_explicit(&cq->kept->size, memory_order_relaxed), taken;
+	unsigned slots = free_slots(cq);
 
 	if (!size)
 		return 0;
 	taken = (nvme_cq_tail(cq) + size - cq->kept->head) % size + cq->reserved;
-	return taken < size - 1 ? size - 1 - taken : 0;
+	if (taken >= size - 1)
+		return 0;
+	return size - 1 - taken < slots ? size - 1 - taken : slots;
 }
 
-/* Return a free slot; there is one for each entry that can be reserved. With cq->lock. */
+/* Return a slot, of those that are free. With cq->lock. */
 static uint16_t take_slot(struct nvme_cq *cq)
 {
 	if (cq->num_free)

@@ -354,11 +354,11 @@ struct nvme_sq {
 struct nvme_cq {
 	pthread_mutex_t lock;
 	struct nvme_kept_cq *kept;
-	union nvme_slot *slots; /* NVME_SLOTS */
+	union nvme_slot *slots; /* NVME_SLOTS; NULL: there can be no such queue */
 	_Atomic uint32_t *doorbell;
 	unsigned reserved; /* commands that will complete here: their entries are kept free */
 	atomic_bool irq_due;
-	atomic_bool starved; /* a submission queue waits for a free entry */
+	atomic_bool starved; /* a submission queue waits for a free entry, or a free slot */
 	struct nvme *n;
 	uint16_t id;
 	atomic_uint users; /* submission queues */
@@ -421,8 +421,10 @@ unsigned nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq, unsigned want, uint
 void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count, const uint16_t *tags);
 /* Give back the slot of a command that will not complete. */
 void nvme_cq_forget(struct nvme_cq *cq, uint16_t tag);
-/* Return how many entries can be reserved. With cq->lock. */
+/* Return how many entries can be reserved, and have slots. With cq->lock. */
 unsigned nvme_cq_room(const struct nvme_cq *cq);
+/* True if it waits for a free slot, and not for the driver. */
+bool nvme_cq_busy(struct nvme_cq *cq);
 /* Post into a reserved entry; an error goes to the error log. */
 void nvme_complete(struct nvme_sq *sq, uint16_t tag, uint16_t status, uint32_t result,
 		   uint16_t location);

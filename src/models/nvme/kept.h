@@ -44,8 +44,11 @@
 #define NVME_ERROR_LOG	 64u
 #define NVME_DOORBELLS_N (0x1000u / 4)
 
-/* A slot for each entry of a completion queue that can be promised, and for requests that wait. */
-#define NVME_SLOTS (NVME_MAX_ENTRIES + NVME_AER_MAX)
+/*
+ * So many commands of a completion queue can be under way. What a driver has beyond that waits in
+ * its submission queue.
+ */
+#define NVME_SLOTS 512u
 
 enum nvme_slot_state { NVME_SLOT_FREE, NVME_SLOT_FETCHED, NVME_SLOT_EXECUTED };
 
@@ -167,6 +170,6 @@ struct nvme_kept {
 };
 #define NVME_CC_OP (1ull << 63)
 /* Another one where this file changes, or what any of it means. */
-#define NVME_KEPT_LAYOUT ((uint64_t)sizeof(struct nvme_kept) << 32 | 1u)
+#define NVME_KEPT_LAYOUT ((uint64_t)sizeof(struct nvme_kept) << 32 | NVME_SLOTS << 8 | 1u)
 
 #endif

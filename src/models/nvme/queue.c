@@ -169,6 +169,40 @@ void nvme_sq_again(struct nvme_sq *sq, uint16_t tag)
 	pthread_mutex_unlock(&sq->lock);
 }
 
+static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
+{
+	return atomic_load(&n->open) && atomic_load(&sq->kept->size) && nvme_sq_rung(n, sq) &&
+	       !atomic_load(&nvme_cq_of(sq)->starved);
+}
+
+/*
+ * Slots of @cq are free now: have a worker run the queues that waited for one. Not here, where one
+ * would lead to the next. One that is being run is looked at again by who runs it.
+ */
+static void slots_freed(struct nvme *n, struct nvme_cq *cq)
+{
+	bool starved = false;
+
+	if (!atomic_load(&cq->starved))
+		return;
+	pthread_mutex_lock(&cq->lock);
+	if (nvme_cq_room(cq))
+		starved = atomic_exchange(&cq->starved, false);
+	pthread_mutex_unlock(&cq->lock);
+	if (starved && !cq->id)
+		atomic_store(&n->events_due, true);
+	for (unsigned i = 0; starved && i <= n->max_queues; i++) {
+		struct nvme_sq *sq = &n->sq[i];
+
+		if (!atomic_load(&sq->kept->size) || nvme_cq_of(sq) != cq ||
+		    pthread_mutex_trylock(&sq->lock))
+			continue;
+		if (sq_waiting(n, sq))
+			nvme_worker_run_sq(n, sq);
+		pthread_mutex_unlock(&sq->lock);
+	}
+}
+
 /* Execute commands. With sq->lock. True: the budget is used up and there is more. */
 static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 {
@@ -209,12 +243,6 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 	return more;
 }
 
-static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
-{
-	return atomic_load(&n->open) && atomic_load(&sq->kept->size) && nvme_sq_rung(n, sq) &&
-	       !atomic_load(&nvme_cq_of(sq)->starved);
-}
-
 /*
  * A thread that fails to get the lock has stored the tail before; the thread that lets it go looks
  * at the tail afterwards. So one of the two runs the queue. A worker waits for the lock, as it was
@@ -236,6 +264,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 			/* with the lock: a thread that passes through it may end the workers */
 			nvme_worker_run_sq(n, sq);
 		pthread_mutex_unlock(&sq->lock);
+		slots_freed(n, nvme_cq_of(sq));
 		if (atomic_load_explicit(&n->kept->new_events, memory_order_relaxed) ||
 		    atomic_load_explicit(&n->events_due, memory_order_relaxed))
 			nvme_events_deliver(n);
@@ -258,6 +287,13 @@ void nvme_queues_pass(struct nvme *n)
 	}
 }
 
+/* True if it waits for commands of its own that are under way. */
+static bool sq_held_up(struct nvme *n, struct nvme_sq *sq)
+{
+	return atomic_load(&n->open) && atomic_load(&sq->kept->size) && nvme_sq_rung(n, sq) &&
+	       atomic_load(&nvme_cq_of(sq)->starved) && nvme_cq_busy(nvme_cq_of(sq));
+}
+
 /*
  * Wait until the workers have fetched what was rung; a queue that waits for its completion queue is
  * left.
@@ -265,7 +301,7 @@ void nvme_queues_pass(struct nvme *n)
 void nvme_queues_settle(struct nvme *n)
 {
 	for (unsigned i = 0; i <= n->max_queues; i++)
-		while (sq_waiting(n, &n->sq[i]))
+		while (sq_waiting(n, &n->sq[i]) || sq_held_up(n, &n->sq[i]))
 			nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
 }
 
@@ -315,6 +351,7 @@ void nvme_req_end(struct nvme_req *r)
 			nvme_worker_notify(r->worker, nvme_cq_of(sq));
 		if (atomic_fetch_sub(&sq->inflight, 1) == 1 && atomic_load(&sq->deleting))
 			sq_deleted(n, sq);
+		slots_freed(n, nvme_cq_of(sq));
 	}
 	free(r);
 	if (atomic_fetch_sub(&n->inflight, 1) == 1 && atomic_load(&n->draining)) {
