@@ -77,9 +77,10 @@ $(fault_tests): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,$(fault_memory) $(
 $(BUILD)/test/vmm-kvm_test: LDFLAGS_ALL += -Wl,--wrap=sys_ioctl
 
 # The unit tests of address spaces with a million mappings each, and the processor time that they
-# take; make check has 20000.
+# take; make check has fewer.
 .PHONY: million
-million: $(addprefix $(BUILD)/test/vfio-,type1_test iommufd_ioas_test ioas_target_test)
+million: $(addprefix $(BUILD)/test/,$(addprefix vfio-,type1_test iommufd_ioas_test \
+		ioas_target_test) vfio_user-server-many_maps_test)
 	@for t in $^; do \
 		UVFIO_TEST_MAPPINGS=1000000 $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
 		grep ' mappings: ' $$t.log; done

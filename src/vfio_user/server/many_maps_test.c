@@ -2,10 +2,11 @@
 /*
  * vfio_user/server/many_maps_test.c: a client with very many mappings: parts of two files, and
  * memory that messages reach. To map, to unmap and to reach one costs the same, however many there
- * are, and so does its memory. UVFIO_MANY_MAPS=1000000 for as many as there can be.
+ * are, and so does its memory. `make million` has as many as there can be.
  */
 #include <time.h>
 
+#include "vfio/test_mappings.h"
 #include "vfio_user/server/test_server.h"
 
 #define RIGHTS	(VU_DMA_READABLE | VU_DMA_WRITEABLE)
@@ -93,8 +94,9 @@ static void do_all(void (*one)(unsigned i, int file), bool messages)
 		if (best[PARTS - 1 - p] < best[PARTS - 1])
 			best[PARTS - 1] = best[PARTS - 1 - p];
 	}
-	print_message("%.2f us each at first, %.2f us at last\n", best[0] * 1e6 * PARTS / many,
-		      best[PARTS - 1] * 1e6 * PARTS / many);
+	print_message("%u mappings: %s%s: %.2f us each at first, %.2f us at last\n", many,
+		      one == send_map ? "map" : "unmap", messages ? " (messages)" : "",
+		      best[0] * 1e6 * PARTS / many, best[PARTS - 1] * 1e6 * PARTS / many);
 	assert_true(best[PARTS - 1] < 8 * best[0]);
 }
 
@@ -113,7 +115,8 @@ static void many_maps(bool messages)
 	client_enable(fd);
 	before = anonymous_kb();
 	do_all(send_map, messages);
-	print_message("%ld bytes each\n", (anonymous_kb() - before) * 1024 / many);
+	print_message("%u mappings: %ld bytes each\n", many,
+		      (anonymous_kb() - before) * 1024 / many);
 	assert_true((anonymous_kb() - before) * 1024 / many < PER_MAP);
 	/* each is where it should be, and nothing is behind it */
 	for (unsigned k = 0; !messages && k < 100; k++) {
@@ -152,10 +155,9 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_messages),
 	};
-	const char *n = getenv("UVFIO_MANY_MAPS");
 
-	if (n)
-		many = (unsigned)atoi(n) / BATCH / PARTS * BATCH * PARTS;
+	if (getenv("UVFIO_TEST_MAPPINGS"))
+		many = (unsigned)(test_mappings() / BATCH / PARTS * BATCH * PARTS);
 	for (unsigned i = 0; i < 2; i++)
 		files[i] = make_memory(4096 * K4, &mem[i]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
