@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * serve/threads_test.c: uvfio/server.h by eight threads at the same time: devices that are added and
- * removed, the server that is started and stopped, limits, errors that each thread has for itself,
- * events; with clients that come and go meanwhile. Under ThreadSanitizer it says whether "any
- * thread" is true.
+ * serve/threads_test.c: uvfio/server.h by eight threads at the same time: devices that are added
+ * and removed, the server that is started and stopped, limits, errors that each thread has for
+ * itself, events; with clients that come and go meanwhile. Under ThreadSanitizer it says whether
+ * "any thread" is true.
  */
 #include <errno.h>
 #include <pthread.h>
