@@ -473,6 +473,62 @@ static void test_nonsense(void **state)
 	check_gone(w);
 }
 
+/* Answer one message of the way back by whatever comes to mind. */
+static bool answers_anything(struct test_server *t, struct vu_conn *c, struct vu_message *m)
+{
+	uint8_t bytes[256];
+	size_t len = rand_r(&script.seed) % sizeof(bytes);
+
+	if (!script.dies_in || --script.dies_in)
+		return serve_it(t, c, m);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(rand_r(&script.seed) % 5 ? rand_r(&script.seed) % 3 : 255);
+	switch (rand_r(&script.seed) % 4) {
+	case 0: /* of another length, or with other numbers in it */
+		test_answer(c, m, bytes, len);
+		break;
+	case 1:
+		memcpy(bytes, m->data, m->len < 8 ? m->len : 8);
+		test_answer(c, m, bytes, len);
+		break;
+	case 2:
+		test_error(c, m, -(int)(1 + len % 130));
+		break;
+	default:
+		test_raw(c, bytes, len);
+		vu_conn_kill(c, -ENODEV);
+	}
+	return true;
+}
+
+static void test_anything(void **state)
+{
+	struct world *w = *state;
+	uint64_t v;
+
+	for (unsigned i = 0; i < 120; i++) {
+		pthread_mutex_lock(&w->t.lock);
+		script.seed = i;
+		script.hostile = true;
+		pthread_mutex_unlock(&w->t.lock);
+		plug(w, SEC / 10);
+		assert_int_equal(vfio_ioas_map(w->io, 0, (uintptr_t)w->mem, K, RW), 0);
+		assert_int_equal(set_irqs(w, VFIO_PCI_MSIX_IRQ_INDEX, EVENTFDS, 0, 1, &w->err), 0);
+		die_in(w, i % 40 + 1, BEFORE_IT);
+		test_set_hook(&w->t, answers_anything);
+		test_server_kill(&w->t);
+		/* it takes the answer, or the next one, or gives up; a register has any value */
+		vfio_device_mmio(&w->o, 0, REG_ADD, 8, &v, false);
+		assert_true(!vu_session_is_lost(w->c->session) || errs(w) == 1);
+		die_in(w, 0, BEFORE_IT);
+		test_set_hook(&w->t, on_message);
+		unplug(w);
+		assert_int_equal(vfio_ioas_unmap(w->io, 0, K, &v), 0);
+		forget();
+		errs(w);
+	}
+}
+
 /* ---- who does not wait ---- */
 
 static void *read_one(void *arg)
@@ -605,6 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gives_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_anything, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
