@@ -55,4 +55,78 @@ for source in *.c; do
 	both "${source%.c}" "gcc -O0" gcc -O0
 	both "${source%.c}" "clang -O2" clang -O2
 done
+
+echo "# stacks"
+both dma_short "gcc -O2 without frame pointers" gcc -O2 -fomit-frame-pointer
+both dma_short "no unwind tables" gcc -O0 -fno-asynchronous-unwind-tables -Wl,--no-eh-frame-hdr
+both dma_short "at a fixed address" clang -O0 -no-pie
+both dma_pwrite "gcc, ASan" gcc -O1 -fsanitize=address
+both dma_stale "clang, ASan" clang -O1 -fsanitize=address
+name=dma_short
+compile $name 1 gcc -O1
+(cd "$tmp" && objcopy --only-keep-debug $name.1 $name.debug && strip $name.1 &&
+	objcopy --add-gnu-debuglink=$name.debug $name.1)
+: >"$tmp/log"; drive $name 1; judge $name "a stripped binary, whose debug file is beside it"
+rm "$tmp/$name.debug"
+: >"$tmp/log"; drive $name 1
+has "and without: addresses in the file" "^==[0-9]+==     #0 0x[0-9a-f]+ \(dma_short.1\+0x[0-9a-f]+\)$"
+sed -i 's/^==.* in main .*//' "$tmp/log"
+same "and no names" 0 "$(grep -c 'dma_short.c' "$tmp/log")"
+compile $name 1 gcc -O1
+cp "$tmp/$name.1" "$tmp/same.1"
+: >"$tmp/log"
+timeout 60 "$U" run --check --log-file "$tmp/log" --device testdev -- \
+	sh -c "'$tmp/$name.1'; echo >'$tmp/new' && mv '$tmp/new' '$tmp/$name.1'"
+has "a file that is another one by now names nothing" "dma-unmapped|1 mistake"
+
+echo "# what is done with them"
+compile dma_unmapped 1 gcc -O1
+B=$tmp/dma_unmapped.1
+# run OPTION... [-- COMMAND...]: its status is in $rc, reports in $tmp/log
+run() {
+	: >"$tmp/log"
+	timeout 60 "$U" run --check --log-file "$tmp/log" --device testdev "$@" >"$tmp/out" 2>&1; rc=$?
+} 2>/dev/null # bash tells of signals
+run -- "$B"; same "the program's status stays" 0 "$rc"
+run --error-exitcode 7 -- "$B"; same "--error-exitcode" 7 "$rc"
+run -- sh -c "'$B'; '$B' & wait; '$B'"
+has "processes of a run: one mistake" "uvfio: 1 mistake:"
+has "counted" "dma-unmapped: .*, 3 times"
+run --error-exitcode 7 -- sh -c "'$B'; kill -9 \$\$"
+same "a program that is killed: as it was" 137 "$rc"
+has "and what it did before is named" "uvfio: 1 mistake:"
+run --check-fatal -- "$B"; same "--check-fatal" 134 "$rc"
+has "the report comes first" "uvfio: dma-unmapped: "
+run --check=-dma-unmapped -- "$B"
+has "a kind that is not looked for is a line" "^uvfio: warn: 0000:01:00.0: DMA fault"
+has "and no mistake" "no mistakes were seen"
+run --check-file "$tmp/json" --gen-suppressions="$tmp/sup" -- "$B"
+check "--check-file" python3 - "$tmp/json" <<'PY'
+import json, sys
+(m,) = map(json.loads, open(sys.argv[1]))
+assert m["kind"] == "dma-unmapped" and m["device"] == "0000:01:00.0", m
+assert m["dma"] == {"iova": "0x101000", "size": 64, "write": True}, m
+assert m["call"] == "memory access" and m["errno"] == 0 and m["pid"] and m["time_ns"], m
+f = next(f for f in m["stack"] if f["file"].endswith("dma_unmapped.c"))
+assert f["function"] == "main" and f["line"] == 9, f
+assert [b["what"] for b in m["before"]] == ["mapping-below"], m
+PY
+run --suppress "$tmp/sup" --error-exitcode 7 -- "$B"
+same "a suppression that was written: no mistake" 0 "$rc"
+has "but it is told that there was one" "1 is suppressed"
+same "and not shown" 0 "$(grep -c 'DMA fault' "$tmp/log")"
+run --suppress "$tmp/sup" --check-fatal -- "$B"; same "nor does the program stop" 0 "$rc"
+sup() { # WHAT WANTED LINE...: a suppression with these lines
+	local what=$1 want=$2; shift 2
+	{ echo "{ " | tr -d ' '; printf '%s\n' "$@"; echo "}"; } >"$tmp/sup"
+	run --suppress "$tmp/sup" --error-exitcode 7 -- "$B"; same "suppression: $what" "$want" "$rc"
+}
+sup "by kind" 0 name kind:dma-*
+sup "by another device" 7 name kind:dma-* device:0000:02:00.0
+sup "by a frame further out" 0 name ... "src:dma_unmapped.c"
+sup "by the file" 0 name "obj:*.1"
+sup "frames in another order" 7 name ... fun:main fun:write32
+sup "a line that is none" 2 name kind:x frame:y
+sup "no name" 2
+same "says where" 1 "$(grep -c 'sup:3: a name' "$tmp/out")"
 counts

@@ -67,7 +67,7 @@ static bool by_frame_pointer(struct cfi_regs *regs)
 	return true;
 }
 
-/* Go to the caller's registers; *@exact: its RIP is that of an instruction. False: it is the end. */
+/* Go to the caller's registers; *@exact: its RIP is an instruction's. False: it is the end. */
 static bool step(struct cfi_regs *regs, bool *exact)
 {
 	uint64_t pc = regs->r[CFI_RIP] - !*exact, sp = regs->r[CFI_RSP];

@@ -77,7 +77,8 @@ struct check_record {
 enum { CHECK_FREE, CHECK_WRITING, CHECK_READY };
 struct check_slot {
 	atomic_uint state;
-	atomic_uint shown; /* goes up when it was shown: who stops at the first one waits for it */
+	atomic_uint passed; /* with @shown: the user does not want to see it; nobody stops for it */
+	atomic_uint shown;  /* goes up when it was shown: who stops at the first one waits for it */
 	struct check_record r;
 };
 

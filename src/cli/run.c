@@ -28,7 +28,8 @@
 #include "vfio/iommu_hw.h"
 #include "vfio/kernel.h"
 
-#define SHIM "libuvfio-shim.so"
+#define SHIM	     "libuvfio-shim.so"
+#define MAX_SUPPRESS 16u
 
 extern char **environ;
 
@@ -51,6 +52,8 @@ struct run {
 	bool checks; /* mistakes are looked for: */
 	struct check_show_options check;
 	struct check_show *show;
+	char *suppress[MAX_SUPPRESS + 1]; /* ends with NULL */
+	unsigned num_suppress;
 	int error_exitcode; /* the status if there was one; 0: the program's */
 };
 
@@ -145,14 +148,17 @@ enum {
 	OPT_ABI,
 	OPT_CHECK,
 	OPT_CHECK_FATAL,
+	OPT_CHECK_FILE,
 	OPT_DEVICE,
 	OPT_ERROR_EXITCODE,
+	OPT_GEN_SUPPRESSIONS,
 	OPT_IOMMU,
 	OPT_KERNEL,
 	OPT_LOG,
 	OPT_LOG_FILE,
 	OPT_NOIOMMU,
-	OPT_MEMLOCK
+	OPT_MEMLOCK,
+	OPT_SUPPRESS,
 };
 static const struct cli_option options[] = {
 	[OPT_ABI] = { "abi", "NAME",
@@ -167,6 +173,8 @@ static const struct cli_option options[] = {
 			      "with --check: stop a process at its first mistake, by SIGTRAP "
 			      "under\n"
 			      "a debugger, else by SIGABRT" },
+	[OPT_CHECK_FILE] = { "check-file", "FILE",
+			     "with --check: write a line of JSON for each mistake to FILE" },
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...],\n"
 			 "or a real one, which the host's vfio-pci has: host=ADDRESS[,...],\n"
@@ -176,6 +184,10 @@ static const struct cli_option options[] = {
 	[OPT_ERROR_EXITCODE] = { "error-exitcode", "N",
 				 "with --check: exit with status N, 1 to 255, if there was a "
 				 "mistake" },
+	[OPT_GEN_SUPPRESSIONS] = { "gen-suppressions", "[=FILE]",
+				   "with --check: write what --suppress takes for each mistake, "
+				   "to\n"
+				   "FILE or behind its report" },
 	[OPT_IOMMU] = { "iommu", "OPTION",
 			"what the IOMMU has: dirty-tracking=on, or off (the default)" },
 	[OPT_KERNEL] = { "kernel", "VERSION",
@@ -191,6 +203,9 @@ static const struct cli_option options[] = {
 			  "how much memory the program may give to devices: bytes with K, M,\n"
 			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
 			  "kernel; unlimited for root)" },
+	[OPT_SUPPRESS] = { "suppress", "FILE",
+			   "with --check: do not name the mistakes that FILE describes; may be\n"
+			   "given several times" },
 	{ 0 },
 };
 
@@ -211,6 +226,15 @@ static int set_check(struct run *r, const char *kinds)
 				 "lists them",
 				 kinds, (int)len, bad);
 	return 0;
+}
+
+static int add_suppression(struct run *r, const char *file)
+{
+	if (r->num_suppress == MAX_SUPPRESS)
+		return cli_error(r->cmd, "--suppress: at most %u files", MAX_SUPPRESS);
+	r->suppress[r->num_suppress++] = (char *)(uintptr_t)file;
+	r->check.suppress = r->suppress;
+	return set_check(r, NULL);
 }
 
 static int set_error_exitcode(struct run *r, const char *value)
@@ -247,6 +271,15 @@ static int set_option(struct run *r, int opt, const char *value)
 		return set_check(r, NULL);
 	case OPT_DEVICE:
 		return add_device(r, value);
+	case OPT_CHECK_FILE:
+		r->check.file = value;
+		return set_check(r, NULL);
+	case OPT_GEN_SUPPRESSIONS:
+		r->check.generate = true;
+		r->check.generated = value;
+		return set_check(r, NULL);
+	case OPT_SUPPRESS:
+		return add_suppression(r, value);
 	case OPT_ERROR_EXITCODE:
 		return set_error_exitcode(r, value);
 	case OPT_IOMMU:

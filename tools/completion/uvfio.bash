@@ -80,7 +80,7 @@ _uvfio_value() {
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
-	--log-file | --socket) _uvfio_files "" "$cur" ;;
+	--log-file | --socket | --check-file | --suppress) _uvfio_files "" "$cur" ;;
 	--mode) _uvfio_words "0600 0660 0666" ;;
 	--noiommu) _uvfio_words "rawio all" ;;
 	--memlock) _uvfio_words "inherit unlimited" ;;
@@ -101,8 +101,8 @@ _uvfio_skip_options() {
 			((at++))
 			return 0
 			;;
-		--abi | --device | --error-exitcode | --iommu | --kernel | --log | --log-file | \
-			--mode | --noiommu | --memlock | --run | --socket)
+		--abi | --check-file | --device | --error-exitcode | --iommu | --kernel | --log | \
+			--log-file | --suppress | --mode | --noiommu | --memlock | --run | --socket)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -196,8 +196,9 @@ _uvfio_run() {
 	elif _uvfio_skip_options 2; then
 		_uvfio_program "$at"
 	elif ! _uvfio_value "${words[n - 1]}"; then
-		_uvfio_words "--abi --check --check= --check-fatal --device --error-exitcode --iommu
-			--kernel --log --log-file --memlock --noiommu --help --"
+		_uvfio_words "--abi --check --check= --check-fatal --check-file --device
+			--error-exitcode --gen-suppressions --iommu --kernel --log --log-file
+			--memlock --noiommu --suppress --help --"
 	fi
 }
 

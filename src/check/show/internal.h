@@ -15,6 +15,25 @@ struct mistake {
 	struct symbol_stack part[CHECK_PARTS];
 };
 
+/* ---- json.c ---- */
+/* Write @m as a line. */
+void show_json(FILE *f, const struct mistake *m);
+
+/* ---- suppress.c ---- */
+struct suppressions;
+struct suppressions *suppress_new(void);
+void suppress_free(struct suppressions *s);
+/* Add those in the file at @path: 0, or -errno and *@why (malloc'ed) is a sentence. */
+int suppress_read(struct suppressions *s, const char *path, char **why);
+/* True if one says that @m is not to be seen; it is counted there. */
+bool suppress_has(struct suppressions *s, const struct mistake *m);
+void suppress_each_used(struct suppressions *s, void (*fn)(void *arg, const char *name, unsigned n),
+			void *arg);
+/* Write one for @m. */
+void suppress_write(FILE *f, const struct mistake *m);
+/* Return the stack that @m is known by: its own, or of the store that was before it. */
+const struct symbol_stack *mistake_stack(const struct mistake *m);
+
 /* ---- text.c ---- */
 /* Write the block of @m. */
 void show_text(FILE *f, const struct mistake *m);

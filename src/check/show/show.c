@@ -28,7 +28,9 @@ struct told {
 struct check_show {
 	struct check_shared *shared;
 	char *path;
-	int out; /* where blocks go */
+	int out, json, generated; /* where blocks, lines and suppressions go; -1: nowhere */
+	struct suppressions *suppressions;
+	unsigned suppressed;
 	struct symbols *symbols;
 	pthread_t thread;
 	bool started;
@@ -40,6 +42,32 @@ struct check_show {
 	uint64_t next_seq;
 };
 
+/* Open a file of the user's for writing: a descriptor, or -errno and *@why. */
+static int open_file(const char *path, char **why)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666), rc = -errno;
+
+	if (fd >= 0)
+		return fd;
+	if (asprintf(why, "%s: %s", path, strerror(-rc)) < 0)
+		*why = NULL;
+	return rc;
+}
+
+/* Open and read the files that the user named. */
+static int open_files(struct check_show *s, const struct check_show_options *o, char **why)
+{
+	int rc = 0;
+
+	for (char *const *path = o->suppress; path && *path && !rc; path++)
+		rc = suppress_read(s->suppressions, *path, why);
+	if (!rc && o->file)
+		rc = s->json = open_file(o->file, why);
+	if (rc >= 0 && o->generate)
+		rc = s->generated = o->generated ? open_file(o->generated, why) : dup(s->out);
+	return rc < 0 ? rc : 0;
+}
+
 int check_show_new(const char *dir, const struct check_show_options *o, struct check_show **out,
 		   char **why)
 {
@@ -49,13 +77,17 @@ int check_show_new(const char *dir, const struct check_show_options *o, struct c
 	*why = NULL;
 	if (!s)
 		return -ENOMEM;
-	s->out = -1;
+	s->out = s->json = s->generated = -1;
 	s->shared = MAP_FAILED;
 	s->symbols = symbols_new();
-	if (!s->symbols || asprintf(&s->path, "%s/" CHECK_FILE, dir) < 0)
+	s->suppressions = suppress_new();
+	if (!s->symbols || !s->suppressions || asprintf(&s->path, "%s/" CHECK_FILE, dir) < 0)
 		goto fail;
 	s->out = o->log_file ? open(o->log_file, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY, 0)
 			     : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	rc = open_files(s, o, why);
+	if (rc)
+		goto fail;
 	fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, sizeof(*s->shared)))
 		goto fail_errno;
@@ -137,25 +169,39 @@ static void remember(struct check_show *s)
 	fclose(f);
 }
 
-static void show(struct check_show *s)
+/* Write what @put makes of @m to @fd. */
+static void put(int fd, void (*put)(FILE *f, const struct mistake *m), const struct mistake *m)
 {
-	struct mistake *m = &s->mistake;
 	char *text = NULL;
 	size_t len;
-	FILE *f;
+	FILE *f = fd < 0 ? NULL : open_memstream(&text, &len);
+
+	if (!f)
+		return;
+	put(f, m);
+	if (!fclose(f))
+		write_all(fd, text, len);
+	free(text);
+}
+
+/* Show the mistake. False: the user does not want to see it. */
+static bool show(struct check_show *s)
+{
+	struct mistake *m = &s->mistake;
 
 	m->kind = &check_kinds[m->r.kind];
 	symbols_find(s->symbols, s->shared->module, &m->r.stack, &m->stack);
 	for (unsigned i = 0; i < m->r.parts; i++)
 		symbols_find(s->symbols, s->shared->module, &m->r.part[i].stack, &m->part[i]);
+	if (suppress_has(s->suppressions, m)) {
+		s->suppressed++;
+		return false;
+	}
 	remember(s);
-	f = open_memstream(&text, &len);
-	if (!f)
-		return;
-	show_text(f, m);
-	if (!fclose(f))
-		write_all(s->out, text, len);
-	free(text);
+	put(s->out, show_text, m);
+	put(s->json, show_json, m);
+	put(s->generated, suppress_write, m);
+	return true;
 }
 
 static void wake(atomic_uint *word)
@@ -183,12 +229,11 @@ static void show_all(struct check_show *s)
 	struct check_slot *slot;
 
 	while ((slot = oldest(s->shared))) {
-		bool good;
+		bool passed;
 
 		s->mistake.r = slot->r;
-		good = tidy(&s->mistake.r);
-		if (good)
-			show(s);
+		passed = tidy(&s->mistake.r) && !show(s);
+		atomic_store(&slot->passed, passed);
 		atomic_fetch_add(&slot->shown, 1);
 		wake(&slot->shown);
 		atomic_store_explicit(&slot->state, CHECK_FREE, memory_order_release);
@@ -245,6 +290,9 @@ static void put_summary(struct check_show *s, FILE *f)
 		if (n > 1)
 			fprintf(f, ", %u times\n", n);
 	}
+	if (s->suppressed)
+		fprintf(f, "==%u==   %u %s suppressed\n", pid, s->suppressed,
+			s->suppressed == 1 ? "is" : "are");
 	if (lost)
 		fprintf(f, "==%u==   for %llu reports there was no room: they are in the log\n",
 			pid, lost);
@@ -290,6 +338,11 @@ void check_show_free(struct check_show *s)
 		munmap(s->shared, sizeof(*s->shared));
 	if (s->out >= 0)
 		close(s->out);
+	if (s->json >= 0)
+		close(s->json);
+	if (s->generated >= 0)
+		close(s->generated);
+	suppress_free(s->suppressions);
 	symbols_free(s->symbols);
 	free(s->path);
 	free(s);

@@ -10,9 +10,13 @@
 
 struct check_show;
 struct check_show_options {
-	uint64_t kinds;	      /* those that are looked for */
-	bool fatal;	      /* a process stops at its first one */
-	const char *log_file; /* where blocks go; NULL: standard error */
+	uint64_t kinds;	       /* those that are looked for */
+	bool fatal;	       /* a process stops at its first one */
+	const char *log_file;  /* where blocks go; NULL: standard error */
+	const char *file;      /* where lines of JSON go; NULL: nowhere */
+	char *const *suppress; /* files with what is not to be seen; NULL at the end, or NULL */
+	bool generate;	       /* write a suppression for each mistake, ... */
+	const char *generated; /* ... to this file; NULL: behind its block */
 };
 
 /*

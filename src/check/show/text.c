@@ -174,11 +174,8 @@ void show_text(FILE *f, const struct mistake *m)
 
 void show_place(FILE *f, const struct mistake *m)
 {
-	const struct symbol_stack *s = &m->stack;
+	const struct symbol_stack *s = mistake_stack(m);
 
-	for (unsigned i = 0; !s->n && i < m->r.parts; i++)
-		if (m->r.part[i].role == CHECK_STARTED)
-			s = &m->part[i];
 	if (!s->n)
 		fprintf(f, "at a place that is not known");
 	else if (s->at[0].file)
