@@ -21,7 +21,7 @@ serve() {
 # under NAME SPEC SIGNAL TIMES [OPTION...]: the driver NAME works, and the server gets SIGNAL
 under() {
 	local name=$1 spec=$2 signal=$3 times=$4 i driver; shift 4
-	: >"$log"
+	: >"$log" >"$tmp/driver" # not the last one's, which has "works" in it
 	serve "$spec" "$@"
 	timeout 100 "$U" run --memlock unlimited --log warn \
 		--device socket="$tmp/sock",reconnect=60 -- \
@@ -60,6 +60,8 @@ told() {
 under testdev testdev KILL 25; told testdev
 under edu edu KILL 25; told edu
 under nvme nvme,image="$tmp/disk" KILL 25; exact nvme
+# flushes, a medium that is one, answers that wait, and threads in the place of io_uring
+under nvme nvme,latency=1us-1ms,image="$tmp/disk" KILL 8 --sandbox; exact nvme
 under testdev testdev TERM 5 --sandbox; exact testdev
 under edu edu TERM 5; exact edu
 under nvme nvme,image="$tmp/disk" TERM 5 --sandbox; exact nvme

@@ -283,7 +283,7 @@ static struct slot {
 	uint64_t iova, list_iova;
 	uint64_t *list;
 	uint32_t version; /* what the blocks have, 0: nobody knows */
-	bool busy, reading;
+	bool busy, reading, flushing;
 	uint16_t cid;
 } slots[DEPTH];
 
@@ -298,13 +298,16 @@ static void nvme_put(unsigned i)
 	struct slot *s = &slots[i];
 	struct nvme_command c;
 
-	s->reading = s->version && draw(2);
+	s->flushing = !draw(16);
+	s->reading = s->flushing || (s->version && draw(2));
 	if (s->reading)
 		memset(s->data, 0, SLOT);
 	else
 		pattern(s->data, i, ++s->version);
 	c = nvme_rw(&nvme, s->reading ? NVME_READ : NVME_WRITE, (uint64_t)i * SLOT, SLOT, s->iova,
 		    s->list, s->list_iova);
+	if (s->flushing)
+		c = (struct nvme_command){ .opcode = NVME_FLUSH, .nsid = 1 };
 	c.cid = s->cid = (uint16_t)((s->cid + DEPTH) % (DEPTH * 1000));
 	s->busy = true;
 	nvme_submit(&nvme.queue[1], &c);
@@ -322,7 +325,7 @@ static void nvme_done(const struct nvme_completion *c)
 		die("command %u: status 0x%x", c->cid, c->status >> 1);
 	s->busy = false;
 	done++;
-	if (!s->reading)
+	if (!s->reading || s->flushing)
 		return;
 	pattern(want, i, s->version);
 	if (memcmp(want, s->data, SLOT))
