@@ -17,7 +17,7 @@ FUZZ_SHORT ?= 8
 FUZZ_TIME  ?= 1800
 FUZZ_CC    ?= clang
 FUZZ_BUILD := $(BUILD)-fuzz
-fuzz_targets := cfi config ctl migrate uapi v3 spec x86 state vmm \
+fuzz_targets := cfi config ctl lasting migrate uapi v3 spec x86 state vmm \
 	vu_caps vu_conn vu_client vu_ring vu_server
 
 .PHONY: fuzz fuzz-afl fuzz-short fuzz-programs fuzz-link
