@@ -75,4 +75,10 @@ check "the servers end well" stopped
 # the driver ends without stopping its controller, which looks for doorbells until its reset
 check "the servers had nothing to say" \
 	eval '! grep -vE "bus mastering is off|shadow doorbell cannot be read" "$tmp/served"'
+# what the interface says; a stream behind a socket polls as readable always (docs/vfio-user.md)
+serve c $t && serve d $t && serve e edu
+run --device "socket=$tmp/c" --device "socket=$tmp/d" --device "socket=$tmp/e" -- "$client" cases >"$tmp/cases" 2>&1
+same "migrate_client cases, but for two which poll" $'FAIL precopy\nFAIL waiting' "$(grep ^FAIL "$tmp/cases")"
+check "there are many more" eval '[[ $(grep -c ^ok "$tmp/cases") -ge 8 ]]'
+check "these end well, too" stopped
 counts

@@ -208,6 +208,10 @@ int vu_client_new(const char *where, const struct vu_client_options *o, struct v
 		rc = vu_learn(c, c->spare, &why);
 	if (!rc) {
 		vu_vpd_read(c, c->spare);
+		c->table.bar = vu_face_msix_table(c);
+		if (c->table.bar >= 0)
+			vu_face_msix_bounds(c, (uint32_t)c->table.bar, &c->table.start,
+					    &c->table.end);
 		*out = c;
 		return 0;
 	}

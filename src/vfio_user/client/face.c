@@ -124,6 +124,19 @@ void vu_face_msix_bounds(struct vu_client *c, uint32_t bar, uint64_t *start, uin
 	pthread_mutex_unlock(&c->config_lock);
 }
 
+unsigned vu_face_msi_masks(struct vu_client *c)
+{
+	unsigned at, flags;
+
+	pthread_mutex_lock(&c->config_lock);
+	at = find_cap(c->config, PCI_CAP_ID_MSI);
+	flags = at ? get(c->config, at + PCI_MSI_FLAGS, 2) : 0;
+	pthread_mutex_unlock(&c->config_lock);
+	if (!(flags & PCI_MSI_FLAGS_MASKBIT))
+		return 0;
+	return at + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
+}
+
 unsigned vu_face_msix_flags(struct vu_client *c)
 {
 	unsigned at;

@@ -124,6 +124,12 @@ struct vu_client {
 	bool irq_of_server[VU_CLIENT_IRQS];   /* ERR, REQ: the server has it, too */
 	pthread_mutex_t irq_lock;	      /* one sets interrupts at a time; guards: */
 	bool irqs_on[VU_CLIENT_IRQS];	      /* it has eventfds at the server */
+	/* a program has masked vectors in the device's own registers, or may have, in its state */
+	atomic_bool masked;
+	struct {
+		int bar; /* -1: none */
+		uint64_t start, end;
+	} table; /* of MSI-X */
 	struct vu_kept_irqs kept[VU_CLIENT_IRQS];
 	struct vfio_trigger err, req;	 /* the user's, which we signal, too */
 	struct cds_list_head ioeventfds; /* vu_ioeventfd */
@@ -290,6 +296,8 @@ bool vu_face_is_memory(struct vu_client *c, uint32_t index);
 int vu_face_msix_table(struct vu_client *c);
 /* Tell where it lies in BAR @bar; empty: not there. */
 void vu_face_msix_bounds(struct vu_client *c, uint32_t bar, uint64_t *start, uint64_t *end);
+/* Return where the mask register of MSI is in config space; 0: it has none. */
+unsigned vu_face_msi_masks(struct vu_client *c);
 /* Return where the function's MSI-X flags are in config space; 0: it has none. */
 unsigned vu_face_msix_flags(struct vu_client *c);
 /* Write to the device what a firmware set; it is just open. */

@@ -169,6 +169,35 @@ static int set_eventfds(struct vu_session *s, const struct vfio_irq_set_args *a,
 
 /* ---- INTx, MSI, MSI-X ---- */
 
+/*
+ * Take away masks in the device's own registers of the vectors that got eventfds, as the kernel's
+ * driver does when it sets them up. The server leaves them alone: to it they are the user's.
+ */
+static void unmask(struct vu_client *c, const struct vfio_irq_set_args *a)
+{
+	unsigned reg = a->index == VFIO_PCI_MSI_IRQ_INDEX ? vu_face_msi_masks(c) : 0;
+	uint32_t bits = 0, none = 0, had;
+
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint32_t vector = a->start + i;
+
+		if (fd_at(a, i) < 0)
+			continue;
+		if (a->index == VFIO_PCI_MSI_IRQ_INDEX)
+			bits |= vector < 32 ? 1u << vector : 0;
+		else if (c->table.bar >= 0)
+			vu_region_rw(c->session, (uint32_t)c->table.bar,
+				     c->table.start + 16ull * vector + 12, /* PCI 3.0, 6.8.2.9 */
+				     &none, 4, true);
+	}
+	if (!reg ||
+	    vu_region_rw(c->session, VFIO_PCI_CONFIG_REGION_INDEX, reg, &had, 4, false) != 4 ||
+	    !(had & bits))
+		return;
+	had &= ~bits;
+	vu_region_rw(c->session, VFIO_PCI_CONFIG_REGION_INDEX, reg, &had, 4, true);
+}
+
 static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 {
 	uint32_t action = a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
@@ -199,6 +228,8 @@ static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 			rc = set_eventfds(c->session, a, c->irqs_on[a->index]);
 			if (!rc)
 				c->irqs_on[a->index] = true;
+			if (!rc && atomic_load(&c->masked) && keeps_masks(c, a->index))
+				unmask(c, a);
 			return rc;
 		}
 		for (uint32_t i = 0, to; i < a->count; i = to) {

@@ -65,6 +65,8 @@ static int set_state(struct vfio_device *dev, uint32_t state)
 {
 	const struct vfio_device_feature_mig_state m = { .device_state = state };
 
+	if (state == VFIO_DEVICE_STATE_RESUMING)
+		atomic_store(&to_client(dev)->masked, true);
 	return ask(to_client(dev)->session, SET(VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE), &m,
 		   sizeof(m), NULL, 0);
 }

@@ -177,6 +177,12 @@ static ssize_t config_rw(struct vu_client *c, uint64_t pos, uint8_t *buf, size_t
 	n = vu_region_rw(c->session, VFIO_PCI_CONFIG_REGION_INDEX, pos, buf, count, write);
 	if (n > 0)
 		vu_face_note(c, pos, buf, (size_t)n, write);
+	if (write && !atomic_load(&c->masked)) {
+		unsigned masks = vu_face_msi_masks(c);
+
+		if (masks && pos < masks + 4 && pos + count > masks)
+			atomic_store(&c->masked, true);
+	}
 	return n;
 }
 
@@ -248,6 +254,9 @@ int vu_client_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsign
 	unsigned at, n;
 	int rc;
 
+	if (write && (int)index == c->table.bar && pos < c->table.end &&
+	    pos + size > c->table.start)
+		atomic_store_explicit(&c->masked, true, memory_order_relaxed);
 	for (at = 0; at < size; at += n) {
 		struct vu_region_access a = { .offset = pos + at, .region = index };
 
