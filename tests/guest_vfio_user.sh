@@ -240,6 +240,7 @@ messages() {
 # A disk: a write of a doorbell has it read commands at once, while the guest's processors wait for
 # replies to what they map and unmap.
 disk_by_messages() {
+	rm -f "$tmp"/disk* "$tmp"/*.log
 	truncate -s 64M "$tmp/disk"
 	check "the server is there" serve s "nvme,image=$tmp/disk" || return
 	vm=$("$top/tools/guest-initrd" -M nvme -i "$top/tests/guest/shell" -o "$tmp/initrd") || return

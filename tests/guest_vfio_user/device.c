@@ -9,8 +9,8 @@
  *
  * messages: the server reaches the guest's memory by messages alone. posted: takes commands from
  * FIFO, a character each: w fills BAR0 of a testdev, which is the file RESOURCE of sysfs, by stores
- * of 1, 2, 4 and 8 bytes, twelve times, and reads nothing; c looks whether all is there as stored last; e
- * ends.
+ * of 1, 2, 4 and 8 bytes, twelve times, and reads nothing; c looks whether all is there as stored
+ * last; e ends.
  */
 #include <fcntl.h>
 #include <linux/pci_regs.h>
