@@ -41,30 +41,27 @@ static bool over(void)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* True if ERR was signalled since it was asked last. */
+/* True if ERR was signalled since it was asked last; each time counts. */
 static bool was_lost(void)
 {
 	struct pollfd p = { .fd = err_fd, .events = POLLIN };
 	uint64_t n;
 
-	return poll(&p, 1, 0) > 0 && read(err_fd, &n, sizeof(n)) == sizeof(n);
+	if (poll(&p, 1, 0) <= 0 || read(err_fd, &n, sizeof(n)) != sizeof(n))
+		return false;
+	lost += n;
+	return true;
 }
 
 /* What must be so, or the device was lost: then the function returns false. */
-#define MUST(condition, ...)              \
-	do {                              \
-		if (condition)            \
-			break;            \
-		if (was_lost())           \
-			return lost_it(); \
-		die(__VA_ARGS__);         \
+#define MUST(condition, ...)          \
+	do {                          \
+		if (condition)        \
+			break;        \
+		if (was_lost())       \
+			return false; \
+		die(__VA_ARGS__);     \
 	} while (0)
-
-static bool lost_it(void)
-{
-	lost++;
-	return false;
-}
 
 /* Wait for an interrupt. False: the device was lost. */
 static bool interrupt(const char *what)
@@ -236,7 +233,7 @@ static bool edu_move(uint64_t from, uint64_t to, unsigned len, uint64_t command)
 		status = mmio_read32(regs + EDU_IRQ_STATUS);
 		MUST(status != UINT32_MAX, "the device is gone");
 		if (!status && was_lost())
-			return lost_it();
+			return false;
 	} while (!status);
 	MUST(status == 0x100, "interrupts 0x%x", status);
 	mmio_write32(regs + EDU_IRQ_ACK, status);
@@ -428,7 +425,6 @@ int main(int argc, char **argv)
 			done++;
 			if (!was_lost())
 				continue;
-			lost++;
 		}
 		if (!d->reset)
 			die("it is lost");
@@ -441,6 +437,7 @@ int main(int argc, char **argv)
 		d->reset();
 	}
 	d->end();
+	was_lost();
 	printf("%lu done, %lu lost\n", done, lost);
 	return 0;
 }
