@@ -429,6 +429,25 @@ static void test_more(void **state)
 	}
 }
 
+/* Quiesce waits for all that was rung, but not for the time of any. */
+static void test_more_quiesced(void **state)
+{
+	struct drv *d = delayed("20s");
+	struct queue *q = pair_at_once(d, 0, 1024);
+	uint64_t begin = test_now(), buf = alloc_at(d, 4096, 4096);
+	struct nvme_cmd cmd = rw(NVME_IO_READ, 0, 1, iova(buf), 0);
+	struct nvme_cqe e;
+
+	*state = d;
+	for (unsigned i = 0; i < 1000; i++)
+		put(d, q, &cmd);
+	ring_sq(d, q);
+	pci_function_quiesce(d->fn);
+	assert_true(test_now() - begin < 15000000000ull);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_true(take(d, q, &e));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -443,6 +462,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_shutdown, teardown),
 		cmocka_unit_test_teardown(test_gone, teardown),
 		cmocka_unit_test_teardown(test_more, teardown),
+		cmocka_unit_test_teardown(test_more_quiesced, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

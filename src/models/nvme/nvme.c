@@ -385,6 +385,7 @@ static void quiesce(struct uvfio_dev *dev)
 	pthread_mutex_lock(&n->life);
 	atomic_store(&n->paused, true);
 	nvme_poll_stop(n);
+	nvme_delay_hurry(n, true); /* what waits may have the slots of what was not fetched */
 	nvme_kick_all(n);
 	nvme_queues_settle(n);
 	drain(n);
