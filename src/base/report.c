@@ -82,12 +82,12 @@ struct bucket {
 };
 static struct bucket buckets[BUCKETS];
 
-static uint64_t add_text(uint64_t hash, const char *text)
+/* Add the first word of @text. */
+static uint64_t add_word(uint64_t hash, const char *text)
 {
-	do /* FNV-1a, with the 0 at the end */
+	for (; *text && *text != ' '; text++) /* FNV-1a, with a 0 at the end */
 		hash = (hash ^ (uint8_t)*text) * 1099511628211ull;
-	while (*text++);
-	return hash;
+	return hash * 1099511628211ull;
 }
 
 /* The bucket of @key: its own, a free one, or that of whom nothing was heard for the longest. */
@@ -114,7 +114,7 @@ static struct bucket *bucket_of(uint64_t key)
 /* True if the line may be written; *@skipped gets how many were not since the last one. */
 static bool allowed(const struct report_code *code, const char *who, unsigned *skipped)
 {
-	uint64_t key = add_text(add_text(14695981039346656037ull, code->name), who ? who : "");
+	uint64_t key = add_word(add_word(14695981039346656037ull, code->name), who ? who : "");
 	struct bucket *b = bucket_of(key ? key : 1);
 	unsigned long long now = now_ns(), start = atomic_load(&b->window_ns);
 	unsigned left;

@@ -24,7 +24,11 @@ struct report_code {
 	const char *name; /* "ioctl-unknown" */
 	const char *hint; /* constant text behind the errno: what the user can do; or NULL */
 	int severity;	  /* enum log_level */
-	bool limited;	  /* at most REPORT_LIMIT lines a second of each @who */
+	/*
+	 * at most REPORT_LIMIT lines a second of each @who, whose first word counts: a device's
+	 * clients ("0000:01:00.0 client 7") have them together, however many come
+	 */
+	bool limited;
 };
 #define REPORT_LIMIT 20u
 

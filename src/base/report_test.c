@@ -149,6 +149,20 @@ static void test_limit(void **state)
 	assert_string_equal(got.text, "fault");
 }
 
+/* A device's clients have their lines together. */
+static void test_clients(void **state)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "device client %u", i);
+		fault(name);
+	}
+	assert_int_equal(got.limited, 80);
+	fault("devices client 1");
+	assert_int_equal(got.limited, 80);
+}
+
 /* More devices than there are buckets: each is heard, and none more than it may. */
 static void test_many_devices(void **state)
 {
@@ -360,6 +374,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_errno, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_subscribers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_calls, setup, teardown),

@@ -370,7 +370,7 @@ static int give_reply(struct vu_conn *c)
 		if (!w->next && !w->done && w->id == h->id)
 			break;
 	if (w ? w->command != h->command : !id_used(c, h->id))
-		return report_warn("vfio-user-reply", c->name, -EPROTO,
+		return report_warn(REPORT_LIMITED("vfio-user-reply"), c->name, -EPROTO,
 				   "a reply %u to command %u, which was not sent", h->id,
 				   h->command);
 	id_give(c, h->id);
@@ -404,7 +404,7 @@ static int read_one(struct vu_conn *c, struct waiter *me, struct vu_until *u)
 	else if (!rc)
 		rc = keep_command(c, me);
 	if (rc == -ECONNRESET && !vu_conn_error(c) && vu_stream_is_amid(&c->stream))
-		report_warn("vfio-user-cut", c->name, rc,
+		report_warn(REPORT_LIMITED("vfio-user-cut"), c->name, rc,
 			    "the peer closed its socket in the middle of a message");
 	if (rc && rc != -EAGAIN && rc != -ENOMEM && rc != -ECANCELED) {
 		kill_locked(c, rc);
@@ -484,7 +484,7 @@ static int wait_for_room(struct vu_conn *c, uint64_t deadline)
 	int rc;
 
 	if (now >= deadline)
-		return report_warn("vfio-user-stalled", c->name, -ETIMEDOUT,
+		return report_warn(REPORT_LIMITED("vfio-user-stalled"), c->name, -ETIMEDOUT,
 				   "the peer takes nothing out of its socket");
 	left = deadline - now;
 	pthread_mutex_lock(&c->lock);
@@ -683,7 +683,7 @@ int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_messag
 			rc = -ECANCELED;
 	}
 	if (!rc && !id_take(c, call, &w.id)) {
-		rc = report_warn("vfio-user-unanswered", c->name, -ETIMEDOUT,
+		rc = report_warn(REPORT_LIMITED("vfio-user-unanswered"), c->name, -ETIMEDOUT,
 				 "no number is free: commands were not answered");
 		kill_locked(c, rc);
 	}

@@ -181,7 +181,7 @@ static enum found woken(struct vu_ring_server *r)
 
 	if (found || atomic_fetch_add(&r->empty_wakes, 1) + 1 != EMPTY_WAKES)
 		return found;
-	report_warn("vfio-user-ring", r->name, -EPROTO,
+	report_warn(REPORT_LIMITED("vfio-user-ring"), r->name, -EPROTO,
 		    "the client wakes the ring, and asks for nothing");
 	r->ops->broken(r->arg, -EPROTO);
 	/* until it is freed */

@@ -116,10 +116,10 @@ static int header_check(const struct vu_stream *s, const struct vu_header *h,
 	uint32_t type = h->flags & VU_FLAG_TYPE;
 
 	if (h->size < HEADER || h->size > HEADER + VU_FIXED + data)
-		return report_warn("vfio-user-malformed", s->name, -EPROTO,
+		return report_warn(REPORT_LIMITED("vfio-user-malformed"), s->name, -EPROTO,
 				   "a message of %u bytes (command %u)", h->size, h->command);
 	if (type != VU_TYPE_COMMAND && type != VU_TYPE_REPLY)
-		return report_warn("vfio-user-malformed", s->name, -EPROTO,
+		return report_warn(REPORT_LIMITED("vfio-user-malformed"), s->name, -EPROTO,
 				   "a message of type %u (command %u)", type, h->command);
 	return 0;
 }

@@ -181,7 +181,8 @@ static int agree(struct vu_server_client *c, struct vu_message *m, struct vu_ver
 	}
 out:
 	if (ret)
-		report_warn("serve-version", c->name, ret, "the client's first message: %s", why);
+		report_warn(REPORT_LIMITED("serve-version"), c->name, ret,
+			    "the client's first message: %s", why);
 	return ret;
 }
 
@@ -276,16 +277,16 @@ static void *live(void *arg)
 	int ret;
 
 	event(c, VU_SERVER_CONNECTED, 0);
-	report_info("serve-connected", c->name, 0, "connected");
+	report_info(REPORT_LIMITED("serve-connected"), c->name, 0, "connected");
 	ret = greet(c);
 	if (ret) {
 		vu_conn_kill(c->conn, ret);
-		report_info("serve-refused", c->name, ret, "refused: %m");
+		report_info(REPORT_LIMITED("serve-refused"), c->name, ret, "refused: %m");
 		event(c, VU_SERVER_REFUSED, ret);
 		vu_server_done(c);
 		return NULL;
 	}
-	report_info("serve-opened", c->name, 0, "has the device");
+	report_info(REPORT_LIMITED("serve-opened"), c->name, 0, "has the device");
 	event(c, VU_SERVER_OPENED, 0);
 	vu_service_run(c);
 	vu_ring_server_free(c->ring);
@@ -294,7 +295,8 @@ static void *live(void *arg)
 	ret = vu_conn_error(c->conn);
 	if (ret == -ECONNRESET)
 		ret = 0;
-	report_info("serve-disconnected", c->name, ret, ret ? "thrown out: %m" : "disconnected");
+	report_info(REPORT_LIMITED("serve-disconnected"), c->name, ret,
+		    ret ? "thrown out: %m" : "disconnected");
 	event(c, VU_SERVER_DISCONNECTED, ret);
 	vu_server_done(c);
 	return NULL;

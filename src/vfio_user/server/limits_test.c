@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vfio_user/server/limits_test.c: what a client can have of the server at most, and who says so. */
+#include "base/report.h"
 #include "vfio_user/server/test_server.h"
 
 #define RIGHTS (VU_DMA_READABLE | VU_DMA_WRITEABLE)
@@ -235,6 +236,40 @@ static void test_dirty_log(void **state)
 	end(fd);
 }
 
+/* ---- lines in the log ---- */
+
+static atomic_uint lines, dropped;
+
+static void on_report(const struct report *rep, void *arg)
+{
+	if (!strcmp(rep->code->name, "serve-connected"))
+		atomic_fetch_add(rep->limited ? &dropped : &lines, 1);
+}
+
+/* Clients that come and go, or send what is no message, write so many lines a second, not more. */
+static void test_lines(void **state)
+{
+	static struct report_subscriber s = { .fn = on_report, .level = LOG_INFO };
+	const unsigned n = 10 * REPORT_LIMIT;
+	uint64_t from = now_ns();
+	int fd;
+
+	test_server_begin(&t, "testdev");
+	report_subscribe(&s);
+	for (unsigned i = 0; i < n; i++) {
+		fd = client_connect(&t);
+		if (i % 2)
+			assert_int_equal(send(fd, "no message of the protocol", 26, MSG_NOSIGNAL),
+					 26);
+		close(fd);
+		test_await(&t, VU_SERVER_REFUSED);
+	}
+	test_server_end(&t);
+	report_unsubscribe(&s);
+	assert_int_equal(atomic_load(&lines) + atomic_load(&dropped), n);
+	assert_true(atomic_load(&lines) <= REPORT_LIMIT * (2 + (now_ns() - from) / 1000000000));
+}
+
 static void test_names(void **state)
 {
 	struct vu_server_limits l = { 0 };
@@ -261,7 +296,7 @@ int main(void)
 		cmocka_unit_test(test_files),	  cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_maps),	  cmocka_unit_test(test_eventfds),
 		cmocka_unit_test(test_migration), cmocka_unit_test(test_dirty_log),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_lines),	  cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
