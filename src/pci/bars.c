@@ -101,22 +101,41 @@ static const char *bar_name(unsigned bar)
 	return bar < ARRAY_SIZE(names) ? names[bar] : "no BAR";
 }
 
+/*
+ * Tell of an access that is not made. If the register is one of another width that is the mistake;
+ * else the model has said no.
+ */
 static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
-			   int err)
+			   uint64_t value, int err)
 {
+	REPORT_CODE(width_code, LOG_WARN, REPORT_LIMITED("mmio-width"));
+	REPORT_CODE(refused_code, LOG_WARN, REPORT_LIMITED("register-refused"));
+	struct report_about about = { .access = REPORT_BAR,
+				      .write = write,
+				      .bar = bar,
+				      .at = off,
+				      .size = size,
+				      .value = value };
 	const char *what = write ? "write" : "read";
+	unsigned width = pci_reg_width(fn->model->regs, bar, off);
+	const struct report_code *code =
+		err == -EINVAL && width && width != size ? &width_code : &refused_code;
 	char name[PCI_REG_NAME];
 
-	if (pci_reg_name(fn->model->regs, bar, off, name))
-		report_warn(REPORT_LIMITED("register-refused"), fn->name, err,
-			    "%s %s (0x%04" PRIx64
-			    "): %s of %u bytes: the device does not complete it: %m",
-			    bar_name(bar), name, off, what, size);
-	else
-		report_warn(REPORT_LIMITED("register-refused"), fn->name, err,
-			    "%s %s at 0x%" PRIx64
-			    " of %u bytes: the device does not complete it: %m",
-			    bar_name(bar), what, off, size);
+	if (!report_wanted(LOG_WARN))
+		return;
+	if (pci_reg_name(fn->model->regs, bar, off, name)) {
+		about.reg = name;
+		report_say_about(code, fn->name, err, &about,
+				 "%s %s (0x%04" PRIx64
+				 "): %s of %u bytes: the device does not complete it: %m",
+				 bar_name(bar), name, off, what, size);
+	} else {
+		report_say_about(code, fn->name, err, &about,
+				 "%s %s at 0x%" PRIx64
+				 " of %u bytes: the device does not complete it: %m",
+				 bar_name(bar), what, off, size);
+	}
 }
 
 static bool decodes(pci_function *fn, unsigned bar)
@@ -133,7 +152,7 @@ static int check_access(pci_function *fn, bool write, unsigned bar, uint64_t off
 
 	if ((size != 1 && size != 2 && size != 4 && size != 8) || off % size ||
 	    !range_within(off, size, b->size)) {
-		report_refused(fn, write, bar, off, size, -EINVAL);
+		report_refused(fn, write, bar, off, size, 0, -EINVAL);
 		return -EIO;
 	}
 	return decodes(fn, bar) ? 0 : -EIO;
@@ -173,7 +192,7 @@ static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned siz
 	pci_model_leave(fn);
 	if (ret < 0) {
 		if (ret != -ESHUTDOWN)
-			report_refused(fn, false, bar, off, size, ret);
+			report_refused(fn, false, bar, off, size, 0, ret);
 		*value = all_ones(size);
 		return -EIO;
 	}
@@ -240,7 +259,7 @@ int pci_bar_write_untold(pci_function *fn, unsigned bar, uint64_t off, unsigned 
 			return -EIO;
 	}
 	if (ret < 0) {
-		report_refused(fn, true, bar, off, size, ret);
+		report_refused(fn, true, bar, off, size, value, ret);
 		return -EIO;
 	}
 	return 0;

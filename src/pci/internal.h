@@ -317,6 +317,8 @@ int pci_bar_write_untold(pci_function *fn, unsigned bar, uint64_t off, unsigned 
  */
 bool pci_reg_name(const struct uvfio_reg *table, unsigned bar, uint64_t off,
 		  char name[PCI_REG_NAME]);
+/* Return how many bytes that register has, or 0. */
+unsigned pci_reg_width(const struct uvfio_reg *table, unsigned bar, uint64_t off);
 
 /* ---- options.c ---- */
 

@@ -37,3 +37,13 @@ bool pci_reg_name(const struct uvfio_reg *table, unsigned bar, uint64_t off,
 	}
 	return false;
 }
+
+unsigned pci_reg_width(const struct uvfio_reg *table, unsigned bar, uint64_t off)
+{
+	uint64_t index, byte;
+
+	for (const struct uvfio_reg *r = table; r && r->name; r++)
+		if (r->bar == bar && covers(r, off, &index, &byte))
+			return r->width;
+	return 0;
+}

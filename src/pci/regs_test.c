@@ -46,6 +46,8 @@ static void test_names(void **state)
 	assert_string_equal(name_of(0, UINT64_MAX), "");
 	assert_string_equal(name_of(2, 0), "OTHER");
 	assert_string_equal(name_of(1, 0), "");
+	assert_int_equal(pci_reg_width(regs, 0, 0xc), 8);
+	assert_int_equal(pci_reg_width(regs, 0, 4), 0);
 	assert_false(pci_reg_name(NULL, 0, 0, name));
 }
 
@@ -66,11 +68,11 @@ static int refuse_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, un
 	return -ENODEV;
 }
 
-static char line[256];
+static char line[256], code[32];
 
 static void on_report(const struct report *r, void *arg)
 {
-	assert_string_equal(r->code->name, "register-refused");
+	strncpy(code, r->code->name, sizeof(code) - 1);
 	strncpy(line, r->text, sizeof(line) - 1);
 }
 
@@ -93,7 +95,13 @@ static void test_line(void **state)
 	assert_int_equal(pci_bar_read(fn, 0, 0x140, 4, &v), -EIO);
 	assert_string_equal(line, "BAR0 HEAD[1] (0x0140): read of 4 bytes: the device does not "
 				  "complete it: Invalid argument");
+	assert_string_equal(code, "register-refused");
+	/* of another width than the register's */
+	assert_int_equal(pci_bar_read(fn, 0, 0x140, 2, &v), -EIO);
+	assert_string_equal(code, "mmio-width");
+	/* which is not what this model minds */
 	assert_int_equal(pci_bar_write(fn, 0, 0, 2, 1), -EIO);
+	assert_string_equal(code, "register-refused");
 	assert_string_equal(line, "BAR0 CTRL (0x0000): write of 2 bytes: the device does not "
 				  "complete it: No such device");
 	/* where no register has a name */

@@ -161,6 +161,8 @@ void show_text(FILE *f, const struct mistake *m)
 	}
 	for (unsigned i = 0; i < r->parts; i++)
 		put_part(&b, r, &r->part[i], &m->part[i]);
+	if (r->access == REPORT_BAR && r->write)
+		put_line(&b, "  the value: 0x%" PRIx64, r->value);
 	put_neighbours(&b, r);
 	if (r->access == REPORT_DMA && r->has_meant)
 		put_line(&b,
