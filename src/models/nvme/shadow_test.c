@@ -235,6 +235,41 @@ static void test_admin_queue(void **state)
 	assert_int_equal(csts(d) & NVME_CSTS_CFS, 0);
 }
 
+/*
+ * A write of config space looks at the buffers only when bus mastering comes back: a driver that is
+ * another process may answer no DMA meanwhile.
+ */
+static void test_config_write(void **state)
+{
+	const struct pci_option option = { "poll", "0" };
+	struct drv *d = drv_new(1 << 20, "/dev/shm", &option, 1);
+	struct nvme_cmd get = { .opc = NVME_ADM_GET_FEATURES, .cdw10 = 7 };
+	struct queue *q = &d->admin;
+	volatile uint32_t *db, *ei;
+	struct nvme_cqe e;
+
+	*state = d;
+	enable(d);
+	doorbell_buffers(d, &db, &ei);
+	put(d, q, &get);
+	db[0] = q->tail;
+	__sync_synchronize();
+	ring_sq(d, q);
+	assert_true(take(d, q, &e));
+	db[1] = q->head;
+	put(d, q, &get);
+	db[0] = q->tail; /* and the doorbell is forgotten */
+	__sync_synchronize();
+	pci_config_write(d->fn, PCI_CACHE_LINE_SIZE, 1, 0);
+	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_false(take(d, q, &e));
+	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_false(take(d, q, &e));
+	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_true(take(d, q, &e));
+	assert_int_equal(e.status >> 1, 0);
+}
+
 static int teardown(void **state)
 {
 	if (*state)
@@ -248,6 +283,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_no_doorbell_is_lost, teardown),
 		cmocka_unit_test_teardown(test_pin_falls, teardown),
 		cmocka_unit_test_teardown(test_admin_queue, teardown),
+		cmocka_unit_test_teardown(test_config_write, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
