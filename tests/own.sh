@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # own.sh: devices in a process of their own (process=own), which several processes use at once as
-# with the kernel: children, programs behind an exec, processes that got descriptors. User-level drivers
-# and the client of tests/oracle must say what they say with the device inside of them. DPDK's
-# secondary processes, where there are huge pages for them.
+# with the kernel: children, programs behind an exec, processes that got descriptors. User-level
+# drivers must say what they say with the device inside of them. (DPDK: own_dpdk.sh.)
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"

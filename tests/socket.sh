@@ -119,7 +119,7 @@ selftests() {
 		read -r prog model i <<<"$w"
 		run --device "$model" -- "$bin/$prog" 0000:01:00.0 >"$tmp/here" 2>&1
 		run --device "socket=$tmp/$i.sock" -- "$bin/$prog" 0000:01:00.0 >"$tmp/there" 2>&1
-		same "selftests: $prog" "$(grep '^# Totals' "$tmp/here")" "$(grep '^# Totals: pass:[1-9].* fail:0 ' "$tmp/there")"
+		same "selftests: $prog" "$(grep '^# Totals' "$tmp/here" || echo "no totals of it in process")" "$(grep '^# Totals: pass:[1-9].* fail:0 ' "$tmp/there")"
 	done
 	stop
 }

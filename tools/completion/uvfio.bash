@@ -80,7 +80,7 @@ _uvfio_value() {
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
-	--log-file | --socket | --check-file | --suppress) _uvfio_files "" "$cur" ;;
+	--log-file | --socket | --state | --check-file | --suppress) _uvfio_files "" "$cur" ;;
 	--mode) _uvfio_words "0600 0660 0666" ;;
 	--noiommu) _uvfio_words "rawio all" ;;
 	--memlock) _uvfio_words "inherit unlimited" ;;
