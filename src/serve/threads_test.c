@@ -29,7 +29,7 @@
 
 #define THREADS 8u
 #define CLIENTS 3u
-#define ROUNDS	25u
+#define ROUNDS	10u
 
 static struct uvfio_server *s;
 static char dir[] = "/tmp/uvfio-threads-XXXXXX";
@@ -102,6 +102,7 @@ static void *client(void *arg)
 		if (!connect(fd, (struct sockaddr *)&a, sizeof(a)) && hello(fd))
 			read_id(fd);
 		close(fd);
+		usleep(1000); /* the others have work to do */
 	}
 	return NULL;
 }
