@@ -8,8 +8,8 @@
  *
  * limits: of a testdev with migration and the limits that tests/serve.sh sets, each is met, and
  * what the client is told is printed. ioeventfd: an eventfd of region 2 is had and signalled, and
- * what is in the register then is printed. irq: the interrupt INDEX (ERR, REQ) gets an eventfd; "ready"
- * is printed, and then how often it was signalled, once it is.
+ * what is in the register then is printed. irq: the interrupt INDEX (ERR, REQ) gets an eventfd;
+ * "ready" is printed, and then how often it was signalled, once it is.
  */
 #include "soak/client.h"
 
