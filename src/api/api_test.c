@@ -522,7 +522,7 @@ static const void *call_from;
 static void on_report(const struct report *r, void *arg)
 {
 	call_name = r->call ? r->call->name : NULL;
-	call_from = r->call ? r->call->from : NULL;
+	call_from = r->call ? r->call->from.ip : NULL;
 }
 
 /* A report says in which of the program's calls it came, and from where that was made. */
