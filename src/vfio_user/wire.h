@@ -7,6 +7,7 @@
  */
 #ifndef VFIO_USER_WIRE_H
 #define VFIO_USER_WIRE_H
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -121,8 +122,6 @@ struct vu_io_fds {
 	uint32_t argsz, flags, index, count;
 };
 #define VU_IO_FD_IOEVENTFD     0u
-#define VU_IO_FD_IOREGIONFD    1u
-#define VU_IO_FD_SHADOW	       2u	 /* libvfio-user's own */
 #define VU_IOEVENTFD_DATAMATCH (1u << 0) /* KVM_IOEVENTFD_FLAG_DATAMATCH */
 struct vu_io_fd {
 	uint64_t offset, size; /* in the region */
@@ -179,6 +178,17 @@ struct vu_precopy_info {
 	uint32_t flags, reserved;
 	uint64_t initial_bytes, dirty_bytes;
 };
+
+/*
+ * True if @command may change a device in such a way that it must not be carried out twice: where
+ * the device outlives its server ("lasting" in caps.h) a client numbers it, and a server answers it
+ * from a record when it comes again. The client repeats others.
+ */
+static inline bool vu_is_sequenced(uint16_t command)
+{
+	return command == VU_REGION_READ || command == VU_REGION_WRITE ||
+	       command == VU_DEVICE_RESET || command == VU_DEVICE_FEATURE;
+}
 
 /* "VFIO_USER_MIG_DATA_READ" and MIG_DATA_WRITE: the same as region accesses. Less read: the end. */
 struct vu_mig_data {

@@ -119,13 +119,6 @@ int vu_resume_connecting(struct vu_resume *l, struct vu_session *s)
 
 /* ---- commands ---- */
 
-/* True if it may change the device, so that it must not be carried out twice. */
-static bool is_sequenced(uint16_t command)
-{
-	return command == VU_REGION_READ || command == VU_REGION_WRITE ||
-	       command == VU_DEVICE_RESET || command == VU_DEVICE_FEATURE;
-}
-
 /*
  * True if @r is a store to a register, which the device that was reset does not get. It is answered
  * as one that was made: *@reply.
@@ -173,7 +166,7 @@ static int send_call(struct vu_resume *l, struct vu_call *call, const struct vu_
 			call->id = ++l->last_id;
 		sent = true;
 		resets = l->resets;
-		if (is_sequenced(r->command))
+		if (vu_is_sequenced(r->command))
 			l->seq = call->id;
 		s = l->current;
 		pthread_mutex_unlock(&l->lock);

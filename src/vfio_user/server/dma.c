@@ -230,7 +230,7 @@ static int unmap_dirty(struct vu_server_client *c, struct vu_message *m,
 					  (uintptr_t)iov[2].iov_base);
 	b.size = iov[2].iov_len;
 	if (!ret)
-		vu_conn_reply(c->conn, &m->header, 0, iov, 3, NULL, 0);
+		vu_answer(c, m, 0, iov, 3, NULL, 0);
 	free(iov[2].iov_base);
 	return ret;
 }

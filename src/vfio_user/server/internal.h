@@ -51,7 +51,6 @@ struct vu_server {
 	bool lasts;	      /* steps are written down */
 };
 
-/* Who carries out the commands of a connection (service.c). */
 /* What the one with the turn does: kinds of turns.h. */
 enum vu_turn {
 	VU_TURN_PLAIN, /* it is not overtaken */
@@ -59,6 +58,7 @@ enum vu_turn {
 	VU_TURN_WRITE, /* it is, while the client owes the device an answer */
 	VU_TURN_STOPS, /* it is not; if it waits for such an answer, the access is given up */
 };
+/* Who carries out the commands of a connection (service.c). */
 struct vu_service {
 	struct vu_turns turns;
 	atomic_uint asked, answered; /* accesses of the client's memory by messages */

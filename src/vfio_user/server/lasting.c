@@ -93,14 +93,12 @@ void vu_server_step(struct vu_server *s, bool begin)
 
 void vu_lasting_init(struct vu_server *s)
 {
-	static const struct vfio_steps none;
 	struct vfio_migrate *m = migrate_of(s);
 
 	pthread_mutex_init(&s->step, NULL);
 	if (!s->cfg.state)
 		return;
 	s->way = vfio_outlast_way(m);
-	s->steps = none;
 	s->steps.begin = step_begin;
 	s->steps.end = step_end;
 	s->steps.arg = s;
@@ -267,13 +265,6 @@ static bool is_step(uint16_t command)
 	}
 }
 
-/* True if it is answered from the record when it comes again. Others are the client's to repeat. */
-static bool is_recorded(uint16_t command)
-{
-	return command == VU_REGION_READ || command == VU_REGION_WRITE ||
-	       command == VU_DEVICE_RESET || command == VU_DEVICE_FEATURE;
-}
-
 /* A client that went on answers all that it was asked: the device may go on, too. step held. */
 static void end_resuming(struct vu_server_client *c)
 {
@@ -298,7 +289,7 @@ void vu_lasting_answer(struct vu_server_client *c, const struct vu_message *m, i
 	if (c->resuming) {
 		end_resuming(c);
 	} else {
-		if (is_recorded(m->header.command))
+		if (vu_is_sequenced(m->header.command))
 			lasting_note(file_of(c), m->header.id, error, iov, iovcnt);
 		/* a register that is read changes none of uvfio's own */
 		if (s->way == VFIO_OUTLAST_MEMORY && m->header.command == VU_REGION_READ &&
@@ -339,7 +330,7 @@ void vu_lasting_run(struct vu_server_client *c, struct vu_message *m,
 		    void (*run)(struct vu_server_client *c, struct vu_message *m))
 {
 	struct vu_server *s = c->s;
-	bool record = is_recorded(m->header.command);
+	bool record = vu_is_sequenced(m->header.command);
 	int ret;
 
 	if (!is_step(m->header.command)) {
