@@ -110,7 +110,26 @@ same "and has it still" "0000:01:00.0 edu D0" "$(listed | head -1)"
 check "ctl aer" ctl aer 01:00.0 fatal
 same "no other requests" "uvfio: ctl: link: devices that are served have no such request" \
 	"$(ctl link 01:00.0 down 2>&1)"
-check "ctl unplug --surprise" ctl unplug --surprise 01:00.0
+# unplug_waits: `ctl unplug` of it, which has to wait; $waits
+unplug_waits() {
+	"$U" ctl --run "$pid" unplug 01:00.0 >"$tmp/waits" 2>&1 & waits=$!
+	state_is leaving
+}
+# state_is STATE: wait until a device has it; status 1: the list does not come
+state_is() {
+	local all=
+	until [[ $all == *" $1 "* ]]; do
+		all=$(timeout 10 "$U" ctl --run "$pid" list) || return 1
+		sleep 0.05
+	done
+}
+check "others are served while an unplug waits" unplug_waits
+kill "$waits"; wait "$waits"
+check "one that is killed is over: the device stays" state_is D0
+has "the log says so" "0000:01:00.0: it stays: nobody waits any more for it to go"
+check "another one waits" unplug_waits
+check "ctl unplug --surprise" timeout 10 "$U" ctl --run "$pid" unplug --surprise 01:00.0
+wait "$waits"; same "which ends the one that waits" 0 $?
 read -r line <&8
 exec 8<&-
 same "the client is hung up on" "hung up" "$line"

@@ -109,6 +109,7 @@ static void keep(void *arg, const char *addr)
 	struct serve_ctl *c = arg;
 
 	serve_keep(c->server, addr);
+	report_info("serve-kept", addr, 0, "it stays: nobody waits any more for it to go");
 }
 
 static int raise_error(void *arg, const char *addr, enum machine_severity severity, char **why)

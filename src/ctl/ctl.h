@@ -79,7 +79,8 @@ struct ctl_local {
 	int (*plug)(void *arg, const char *spec, char *addr, unsigned *group, char **why);
 	/*
 	 * Take one away, at once (@surprise), or -EBUSY: who has it is asked for it, and nobody
-	 * else gets it; called again soon, until @keep says that it stays.
+	 * else gets it; called again soon, until @keep says that it stays, since nobody waits for
+	 * it to go any more.
 	 */
 	int (*unplug)(void *arg, const char *addr, bool surprise, char **why);
 	void (*keep)(void *arg, const char *addr);

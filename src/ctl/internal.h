@@ -139,6 +139,8 @@ void request_sriov(struct request *r);
 
 /* ---- removal.c ---- */
 void request_unplug(struct request *r);
+/* The client of @r, which waits for a removal, went away. */
+void removal_abandon(struct request *r);
 /* Do what is due, or became possible. Return when to come again, CLOCK_MONOTONIC. */
 uint64_t removal_tick(struct ctl_server *s, bool released);
 void removal_free_all(struct ctl_server *s);

@@ -2,17 +2,14 @@
 /*
  * ctl/local.c: requests of a run whose devices are all in this process (struct ctl_local), which is
  * asked by function calls: no run's list of devices, no view, no agents. Lines and answers are the
- * same.
+ * same, and so is what waits (removal.c).
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl/internal.h"
-
-#define LOOK_MS 100 /* so often it is looked whether a device was closed */
 
 /* Answer with the device that the request is about. */
 static void answer(struct request *r)
@@ -79,48 +76,6 @@ static void plug(struct request *r)
 	request_end(r);
 }
 
-/* Return true if the server's thread is to end, after a while at the latest. */
-static bool wait_a_little(struct ctl_server *s)
-{
-	struct pollfd p = { .fd = s->stop_fd, .events = POLLIN };
-
-	return poll(&p, 1, LOOK_MS) > 0;
-}
-
-/* Nothing else is served meanwhile: who has the device is asked, and asked again. */
-static void unplug(struct request *r)
-{
-	const struct json *timeout = json_member(r->nodes, "timeout", JSON_NUMBER),
-			  *surprise = json_member(r->nodes, "surprise", JSON_BOOL);
-	const struct ctl_local *l = r->s->local;
-	void *arg = r->s->local_arg;
-	uint64_t deadline = UINT64_MAX;
-	char *why = NULL;
-	int rc;
-
-	if (!request_device(r))
-		return;
-	if (timeout && (timeout->number < 0 || timeout->number > 1000000)) {
-		request_fail(r, -EINVAL, "a timeout is a number of seconds");
-		return;
-	}
-	if (timeout)
-		deadline = now_ns() + (uint64_t)timeout->number * 1000000000u;
-	for (;;) {
-		free(why);
-		why = NULL;
-		rc = l->unplug(arg, r->addr, surprise && surprise->number, &why);
-		if (rc != -EBUSY || now_ns() >= deadline || wait_a_little(r->s))
-			break;
-	}
-	if (rc == -EBUSY)
-		l->keep(arg, r->addr);
-	if (rc)
-		explain(r, rc, why);
-	else
-		answer(r);
-}
-
 static void aer(struct request *r)
 {
 	static const char *const names[] = { "correctable", "nonfatal", "fatal" };
@@ -150,7 +105,9 @@ bool local_begin(struct request *r, const char *name)
 	static const struct {
 		const char *name;
 		void (*begin)(struct request *r);
-	} kinds[] = { { "list", list }, { "plug", plug }, { "unplug", unplug }, { "aer", aer } };
+	} kinds[] = {
+		{ "list", list }, { "plug", plug }, { "unplug", request_unplug }, { "aer", aer }
+	};
 
 	if (!r->s->local || !strcmp(name, "run"))
 		return false;

@@ -4,6 +4,9 @@
  * nobody can open it from the first moment on; whoever has it open is asked to close it (REQ), at
  * once and then every ten seconds; and when it is closed everywhere it goes. That goes on whether a
  * client waits for it or not. A device that is pulled out (surprise) is dead before all that.
+ *
+ * Where all devices are in this process (struct ctl_local) it is asked instead, again and again,
+ * and a device goes only while a client waits for that: else it stays.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +16,8 @@
 
 #define ASK_NS 10000000000ull /* HZ * 10 */
 /* It may be closed by a process without an agent, which nobody tells. */
-#define TRY_NS 200000000ull
+#define TRY_NS	 200000000ull
+#define LOCAL_NS 100000000ull /* ctl_local.unplug() asks by how often it is called */
 
 struct removal {
 	struct cds_list_head node;
@@ -27,6 +31,7 @@ struct removal {
 	bool gone;   /* out of the run: @question tells the processes */
 	pid_t holders[8];
 	unsigned num_holders; /* there may be more than @holders has */
+	char *why;	      /* ctl_local.unplug() said so last, or NULL */
 };
 
 /* A request that waits for one; its data. */
@@ -87,6 +92,13 @@ static void tell_progress(struct removal *v)
 	}
 }
 
+static void forget(struct removal *v)
+{
+	cds_list_del(&v->node);
+	free(v->why);
+	free(v);
+}
+
 /* Answer all that wait for @v, and forget it. */
 static void finish(struct removal *v, int err)
 {
@@ -99,6 +111,10 @@ static void finish(struct removal *v, int err)
 			continue;
 		r->data = NULL;
 		free(w);
+		if (err && v->why) {
+			request_fail(r, err, "%s", v->why);
+			continue;
+		}
 		if (err) {
 			request_fail(r, err, "%s cannot be taken out: %s", v->addr, strerror(-err));
 			continue;
@@ -108,8 +124,31 @@ static void finish(struct removal *v, int err)
 		putc('}', r->out);
 		request_end(r);
 	}
-	cds_list_del(&v->node);
-	free(v);
+	forget(v);
+}
+
+/* Let the device stay if nobody waits for @v any more, and it goes only for those who wait. */
+static void unwaited(struct removal *v)
+{
+	struct request *r;
+
+	if (!v->s->local || v->s->over)
+		return;
+	cds_list_for_each_entry(r, &v->s->requests, node)
+		if (wait_of(r, v))
+			return;
+	v->s->local->keep(v->s->local_arg, v->addr);
+	forget(v);
+}
+
+void removal_abandon(struct request *r)
+{
+	struct wait *w = r->data;
+	struct removal *v = w->removal;
+
+	r->data = NULL;
+	free(w);
+	unwaited(v);
 }
 
 static void told(struct question *q)
@@ -137,6 +176,20 @@ static void try(struct removal *v)
 	v->gone = v->asking = true;
 	v->question = (struct question){ .done = told, .arg = v };
 	server_ask(v->s, &v->question, &p);
+}
+
+/* Take it out of this process, or ask who has it there. */
+static void try_local(struct removal *v)
+{
+	const struct ctl_local *l = v->s->local;
+	int rc;
+
+	free(v->why);
+	v->why = NULL;
+	rc = l->unplug(v->s->local_arg, v->addr, v->lost, &v->why);
+	v->next_ask = v->next_try = now_ns() + LOCAL_NS;
+	if (rc != -EBUSY)
+		finish(v, rc);
 }
 
 static void hear(struct question *q, struct agent *a, const struct ctl_packet *p)
@@ -175,6 +228,24 @@ static void ask(struct removal *v)
 	server_ask(v->s, &v->question, &p);
 }
 
+/* @r has waited long enough. */
+static void time_out(struct request *r)
+{
+	struct wait *w = r->data;
+	struct removal *v = w->removal;
+
+	r->data = NULL;
+	free(w);
+	if (r->s->local)
+		request_fail(r, -EBUSY, "%s", v->why ? v->why : strerror(EBUSY));
+	else
+		request_fail(r, -ETIMEDOUT,
+			     "%s is still open; nobody else can open it, and it goes when it is "
+			     "closed",
+			     v->addr);
+	unwaited(v);
+}
+
 uint64_t removal_tick(struct ctl_server *s, bool released)
 {
 	uint64_t now = now_ns(), due = UINT64_MAX;
@@ -185,7 +256,11 @@ uint64_t removal_tick(struct ctl_server *s, bool released)
 	cds_list_for_each_entry_safe(v, next, &s->removals, node) {
 		if (v->asking || v->gone)
 			continue;
-		if (now >= v->next_ask)
+		if (s->local && (now >= v->next_ask || now >= v->next_try))
+			try_local(v);
+		else if (s->local)
+			continue;
+		else if (now >= v->next_ask)
 			ask(v);
 		else if (released || now >= v->next_try)
 			try(v);
@@ -204,13 +279,7 @@ uint64_t removal_tick(struct ctl_server *s, bool released)
 			due = w->deadline < due ? w->deadline : due;
 			continue;
 		}
-		v = w->removal;
-		r->data = NULL;
-		free(w);
-		request_fail(r, -ETIMEDOUT,
-			     "%s is still open; nobody else can open it, and it goes when it is "
-			     "closed",
-			     v->addr);
+		time_out(r);
 	}
 	return due;
 }
@@ -225,27 +294,35 @@ static struct removal *find(struct ctl_server *s, const char *addr)
 	return NULL;
 }
 
+/* Have nobody of the run open the device at @addr any more; false: the request was answered. */
+static bool close_to_others(struct request *r, const char *addr)
+{
+	int rc = run_change_device(r->s->run_dir, addr, run_device_leaving, true);
+
+	if (rc == -ENODEV && !request_finds_device(r))
+		return false;
+	if (rc)
+		request_fail(r, rc, "%s: %s", addr,
+			     rc == -ENODEV ? "a virtual function goes by `uvfio ctl sriov`"
+					   : strerror(-rc));
+	return !rc;
+}
+
 /* Begin to take the device at @addr away, or join in. NULL: the request was answered. */
 static struct removal *begin(struct request *r, const char *addr, bool lost)
 {
 	struct removal *v = find(r->s, addr);
-	int rc;
 
 	if (v) {
 		if (lost && !v->lost)
 			v->next_ask = 0;
 		v->lost |= lost;
+		v->next_try = 0; /* it may have been closed since */
 		return v;
 	}
-	rc = run_change_device(r->s->run_dir, addr, run_device_leaving, true);
-	if (rc == -ENODEV && !request_finds_device(r))
+	/* a process that has all devices does that itself */
+	if (!r->s->local && !close_to_others(r, addr))
 		return NULL;
-	if (rc) {
-		request_fail(r, rc, "%s: %s", addr,
-			     rc == -ENODEV ? "a virtual function goes by `uvfio ctl sriov`"
-					   : strerror(-rc));
-		return NULL;
-	}
 	v = calloc(1, sizeof(*v));
 	if (!v) {
 		request_fail(r, -ENOMEM, "out of memory");
@@ -288,7 +365,7 @@ void request_unplug(struct request *r)
 		request_fail(r, -EINVAL, "a timeout is a number of seconds");
 		return;
 	}
-	if (lost && lost->number && is_real(r->s->run_dir, addr)) {
+	if (lost && lost->number && !r->s->local && is_real(r->s->run_dir, addr)) {
 		request_fail(r, -EOPNOTSUPP, "%s is a real device: it has to be pulled out by hand",
 			     addr);
 		return;
@@ -313,8 +390,6 @@ void removal_free_all(struct ctl_server *s)
 {
 	struct removal *v, *next;
 
-	cds_list_for_each_entry_safe(v, next, &s->removals, node) {
-		cds_list_del(&v->node);
-		free(v);
-	}
+	cds_list_for_each_entry_safe(v, next, &s->removals, node)
+		forget(v);
 }

@@ -93,14 +93,14 @@ void request_fail(struct request *r, int err, const char *fmt, ...)
 	request_end(r);
 }
 
-/* A removal goes on without it; what agents are asked comes to an end by itself. */
+/* What agents are asked comes to an end by itself. */
 void request_abandon(struct request *r)
 {
 	r->client->request = NULL;
 	r->client = NULL;
 	if (!request_waits(r))
 		return;
-	free(r->data);
+	removal_abandon(r);
 	request_free(r);
 }
 
