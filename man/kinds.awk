@@ -23,6 +23,14 @@ function man_text(s) {
 function man_lines(s,    n, i, words, line, all) {
 	n = split(s, words, " ")
 	for (i = 1; i <= n; i++) {
+		if (words[i] ~ /^[a-z_0-9]+\(\)[.,:;]?$/) { # a function has markup of its own
+			all = all (line == "" ? "" : man_text(line) "\n")
+			line = ""
+			sub(/\(\)/, " ", words[i])
+			sub(/ $/, "", words[i])
+			all = all ".Fn " words[i] "\n"
+			continue
+		}
 		if (line != "" && length(line) + length(words[i]) > 74) {
 			all = all man_text(line) "\n"
 			line = ""
