@@ -174,7 +174,7 @@ static long check_map(unsigned long arg)
 	if (map.flags & VFIO_DMA_MAP_FLAG_VADDR)
 		return no_vaddr();
 	if (map.vaddr % PAGE_SIZE_4K || map.size % PAGE_SIZE_4K || !map.size ||
-	    add_overflows(map.vaddr, map.size))
+	    add_overflows(map.vaddr, map.size - 1))
 		return 0;
 	prot = (map.flags & VFIO_DMA_MAP_FLAG_READ ? IOMMU_READ : 0) |
 	       (map.flags & VFIO_DMA_MAP_FLAG_WRITE ? IOMMU_WRITE : 0);

@@ -385,6 +385,7 @@ static void memory_that_is_none_is_refused(void)
 	CHECK(open_it() && gone);
 	CHECK(!munmap(gone, PAGE));
 	FAILS(vfio_dma_map(v.container, gone, 0x100000, PAGE, 3), EFAULT);
+	FAILS(vfio_dma_map(v.container, (void *)-(uintptr_t)PAGE, 0x100000, PAGE, 3), EFAULT);
 	FAILS(ioctl(v.device, VFIO_DEVICE_GET_INFO, gone), EFAULT);
 	FAILS(pread(v.device, gone, 4, 0), EFAULT);
 	vfio_close(&v);
