@@ -21,6 +21,19 @@ for d in nvme igb; do
 	same "and its $(wc -l <"$tmp/in") answers are those of a device in its process" "" "$(diff "$tmp/in" "$tmp/own" | head -n 20)"
 done
 
+# ---- the kernel's answers ----
+{ printf '\x55\xaa'; head -c 22 /dev/zero; printf '\x1c\0\0\0PCIR\0\0\0\0\0\0\x18\0\0\0\0\0\1\0\0\0\0\x80'; } >"$tmp/rom"
+truncate -s 4096 "$tmp/rom"
+all=() addresses=()
+for d in edu "nvme,image=$tmp/image" igb "testdev,romfile=$tmp/rom" testdev,no_soft_reset=on; do
+	all+=(--device "$d,process=own"); addresses+=("0000:0$((${#addresses[@]} + 1)):00.0")
+done
+own "${all[@]}" -- "$build/test/oracle" "${addresses[@]}" >"$tmp/there" 2>/dev/null; status=$?
+{ grep -vE '\| (handles\.child:|memory\.a child)' "$top/tests/oracle/expected-differences"; cat "$top/tests/own/expected-differences"; } >"$tmp/expected"
+"$top/tests/oracle/compare" -s $status 7.3 "$tmp/expected" "$top/tests/oracle/kernel-7.3.txt" "$tmp/there" >"$tmp/result"
+same "tests/oracle: $(tail -n 1 "$tmp/result")" "" "$(grep FAIL "$tmp/result" | head -n 20)"
+check "there are some thousand answers" [ "$(wc -l <"$tmp/there")" -gt 3000 ]
+
 # ---- the process itself ----
 cat >"$tmp/script" <<'END'
 exec 3<>/dev/vfio/1
