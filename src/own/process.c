@@ -17,7 +17,7 @@ static struct own_process *new_process(uint64_t self, int mem)
 	if (!p)
 		return NULL;
 	/* what is mapped for devices outlives the process, for others that have the container */
-	p->memory = iommu_target_new_file("memory of a process", mem, true);
+	p->memory = iommu_target_new_file("a process", mem, true);
 	if (!p->memory) {
 		free(p);
 		return NULL;

@@ -455,6 +455,154 @@ static void a_killed_driver_leaves_nothing_open(void)
 	close(to_parent[1]);
 }
 
+/* Fork a driver that runs @fn with the device mapped, and wait for its word that it is at work. */
+static pid_t driver(bool (*fn)(void))
+{
+	pid_t pid;
+	char c = 0;
+
+	CHECK(!pipe(to_parent));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		c = fn(); /* or it says its word itself, and does not return */
+		if (write(to_parent[1], &c, 1) == 1)
+			pause();
+		_exit(1);
+	}
+	CHECK(read(to_parent[0], &c, 1) == 1 && c == 1);
+	close(to_parent[0]);
+	close(to_parent[1]);
+	return pid;
+}
+
+/* Have the device begin to write to memory; it is done some 100 ms later. */
+static bool begin_dma(void)
+{
+	void *memory = page_of(1, MAP_PRIVATE);
+
+	return memory && !vfio_dma_map(v.container, memory, 0x100000, PAGE, 3) &&
+	       write_reg(v.device, DMA_FROM, EDU_BUFFER, 8) &&
+	       write_reg(v.device, DMA_TO, 0x100000, 8) && write_reg(v.device, DMA_SIZE, 64, 8) &&
+	       write_reg(v.device, DMA_COMMAND, DMA_START | DMA_TO_MEMORY, 8);
+}
+
+/* The next one finds all in order: an answer, an interrupt, memory both ways. */
+static void check_in_order(void)
+{
+	uint32_t *memory = page_of(0x66, MAP_PRIVATE);
+	int efd = eventfd(0, EFD_NONBLOCK);
+
+	for (int i = 0; i < 2000 && !group_is_free(); i++)
+		usleep(1000);
+	CHECK(open_it() && memory && read_reg(v.device, ID) == EDU_ID);
+	CHECK(write_reg(v.device, LIVE, 0x12345678, 4) && read_reg(v.device, LIVE) == ~0x12345678u);
+	CHECK(!vfio_set_irqs(v.device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			     VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &efd));
+	CHECK(write_reg(v.device, IRQ_RAISE, 1, 4) && eventfd_wait(efd, 5000) == 1);
+	CHECK(!vfio_dma_map(v.container, memory, 0x100000, PAGE, 3));
+	CHECK(dma(v.device, 0x100000, 64, false));
+	memset(memory, 0, PAGE);
+	CHECK(dma(v.device, 0x100000, 64, true) && memory && memory[15] == 0x66666666);
+	vfio_close(&v);
+	close(efd);
+	munmap(memory, PAGE);
+}
+
+/* Overwrite all but the stack and what files say: the heap, and all that uvfio knows in here. */
+static void overwrite(void)
+{
+	static uintptr_t from[128], to[128];
+	char line[512], rights[8];
+	unsigned n = 0, k;
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	while (f && n < 128 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx %7s", &from[n], &to[n], rights) == 3 &&
+		    !strcmp(rights, "rw-p") &&
+		    (!strchr(line, '/') ? !strstr(line, "[stack]") : !!strstr(line, "libuvfio")))
+			n++;
+	/* no call from here on, of which nothing is left */
+	for (k = 0; k < n; k++)
+		for (volatile char *p = (char *)from[k]; p < (char *)to[k]; p++)
+			*p = (char)0xa5;
+	*(volatile int *)8 = 1;
+}
+
+static bool work(void)
+{
+	return open_it() && (bar = map_bar(v.device)) && bar[ID / 4] == EDU_ID && begin_dma();
+}
+
+static bool corrupted(void)
+{
+	if (!work() || write(to_parent[1], "\1", 1) != 1)
+		return false;
+	overwrite();
+	return false;
+}
+
+static bool crashed(void)
+{
+	if (!work() || write(to_parent[1], "\1", 1) != 1)
+		return false;
+	*(volatile int *)8 = 1;
+	return false;
+}
+
+/* Wait for the end of @pid, which may be too broken for one. Return the signal that it died by. */
+static int end_of(pid_t pid)
+{
+	int status = 0;
+	pid_t ended = 0;
+
+	for (int i = 0; i < 5000 && !ended; i++) {
+		ended = waitpid(pid, &status, WNOHANG);
+		if (!ended)
+			usleep(1000);
+	}
+	if (!ended && !kill(pid, SIGKILL))
+		waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void a_driver_that_overwrites_its_memory_leaves_the_device_in_order(void)
+{
+	CHECK(end_of(driver(corrupted)) > 0);
+	check_in_order();
+}
+
+static void and_so_does_one_that_crashes_in_the_middle_of_dma(void)
+{
+	CHECK(end_of(driver(crashed)) == SIGSEGV);
+	check_in_order();
+}
+
+static bool work_on_the_parents(void)
+{
+	bar[LIVE / 4] = 0x22;
+	return begin_dma();
+}
+
+static void a_killed_driver_leaves_its_device_to_who_has_it_open(void)
+{
+	uint64_t from = 0, command = DMA_START;
+	pid_t pid;
+
+	CHECK(open_it() && (bar = map_bar(v.device)));
+	pid = driver(work_on_the_parents);
+	CHECK(!kill(pid, SIGKILL) && end_of(pid) == SIGKILL);
+	/* it goes on, as far as it can without the memory, and its registers are as they were left */
+	CHECK(bar && bar[LIVE / 4] == ~0x22u);
+	CHECK(pread(v.device, &from, 8, DMA_TO) == 8 && from == 0x100000);
+	for (int i = 0; i < 2000 && command & DMA_START; i++)
+		CHECK(!usleep(1000) && pread(v.device, &command, 8, DMA_COMMAND) == 8);
+	CHECK(!(command & DMA_START));
+	munmap((void *)bar, PAGE);
+	vfio_close(&v);
+	check_in_order();
+}
+
 static void the_interface_of_devices_is_refused(void)
 {
 	FAILS(open("/dev/iommu", O_RDWR), ENODEV);
@@ -479,6 +627,9 @@ int main(int argc, char **argv)
 	RUN(an_interrupt_that_a_child_causes_comes_to_its_parent);
 	RUN(what_is_no_eventfd_is_refused);
 	RUN(a_killed_driver_leaves_nothing_open);
+	RUN(a_driver_that_overwrites_its_memory_leaves_the_device_in_order);
+	RUN(and_so_does_one_that_crashes_in_the_middle_of_dma);
+	RUN(a_killed_driver_leaves_its_device_to_who_has_it_open);
 	RUN(the_interface_of_devices_is_refused);
 	return any_failed;
 }
