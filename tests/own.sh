@@ -34,6 +34,33 @@ own "${all[@]}" -- "$build/test/oracle" "${addresses[@]}" >"$tmp/there" 2>/dev/n
 same "tests/oracle: $(tail -n 1 "$tmp/result")" "" "$(grep FAIL "$tmp/result" | head -n 20)"
 check "there are some thousand answers" [ "$(wc -l <"$tmp/there")" -gt 3000 ]
 
+# ---- driver and devices are debugged and sanitized apart ----
+cat >"$tmp/script" <<'END'
+exec 3<>/dev/vfio/1
+pid=$(sed -n 's/.*the devices are in process \([0-9]*\)$/\1/p' "$1")
+grep -c libasan "/proc/$pid/maps" >"$2"
+! type gdb || timeout 60 gdb -p "$pid" -batch -ex bt
+shift 2; exec 3<&- "$@"
+END
+: >"$tmp/log"
+if ldd "$build/uvfio" | grep -q 'lib[at]san\|libubsan'; then
+	echo "SKIP: a sanitizer in the driver alone, gdb, valgrind: the build has one"; skipped=$((skipped + 1))
+elif gcc -std=gnu17 -D_GNU_SOURCE -O1 -g -fsanitize=address -I"$top/tests" -I"$top/src" -o "$tmp/asan" "$top"/tests/{sanitized/client,lib/vfio}.c -lpthread; then
+	own --log info --device testdev,process=own -- bash "$tmp/script" "$tmp/log" "$tmp/mapped" "$tmp/asan" >"$tmp/said" 2>&1
+	same "a driver with AddressSanitizer works" 6 "$(grep -c '^ok' "$tmp/said")"
+	same "and its devices' process, which the log tells, has none" 0 "$(cat "$tmp/mapped")"
+	if type gdb >/dev/null 2>&1; then has "a debugger is attached to it" 'in own_serve ' "$tmp/said"; fi
+	own --device testdev,process=own -- "$tmp/asan" overflow >"$tmp/said" 2>&1
+	has "it finds what it is there for" 'AddressSanitizer: heap-buffer-overflow' "$tmp/said"
+	if type valgrind >/dev/null 2>&1; then
+		timeout 300 valgrind --error-exitcode=9 --trace-children=yes --trace-children-skip='*/own_client' "$build/uvfio" run --memlock unlimited --log none --device edu,process=own -- "$build/test/own_client" >"$tmp/said" 2>&1
+		same "the devices under valgrind, the driver not: its end" 0 $?
+		same "and neither the devices' process nor uvfio run has errors" 2 "$(grep -c 'ERROR SUMMARY: 0 errors' "$tmp/said")"
+	fi
+else
+	no "gcc -fsanitize=address"
+fi
+
 # ---- the process itself ----
 cat >"$tmp/script" <<'END'
 exec 3<>/dev/vfio/1
