@@ -592,7 +592,7 @@ static void a_killed_driver_leaves_its_device_to_who_has_it_open(void)
 	CHECK(open_it() && (bar = map_bar(v.device)));
 	pid = driver(work_on_the_parents);
 	CHECK(!kill(pid, SIGKILL) && end_of(pid) == SIGKILL);
-	/* it goes on, as far as it can without the memory, and its registers are as they were left */
+	/* it goes on, as far as it can without the memory; its registers are as they were left */
 	CHECK(bar && bar[LIVE / 4] == ~0x22u);
 	CHECK(pread(v.device, &from, 8, DMA_TO) == 8 && from == 0x100000);
 	for (int i = 0; i < 2000 && command & DMA_START; i++)
