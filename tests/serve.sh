@@ -172,6 +172,21 @@ stop "it ends well" TERM
 # it for longer
 check "a hostile client is within its limits" "$top/$BUILD/test/hostile" 1 "$U"
 
+# a client that never leaves its device holds up nobody else, and the end for five seconds
+lines=2
+serve --device "$top/$BUILD/test/serve_stuck.so" --socket "$s" --device edu --socket "$tmp/b.sock"
+"$C" "$s" 'put 7:4=2' 'get 0:0' >"$tmp/stuck" & stuck=$!
+for ((i = 0; i < 400; i++)); do grep -q "it is inside" "$log" && break; sleep 0.05; done
+same "another device is served while one is stuck" 11e81234 "$("$C" "$tmp/b.sock" 'get 7:0')"
+check "ctl unplug --surprise of the other one" timeout 20 "$U" ctl --run "$pid" unplug --surprise 02:00.0
+check "ctl plug" timeout 20 "$U" ctl --run "$pid" plug edu
+kill -TERM "$pid"; wait "$pid"; same "SIGTERM: a device that is given up is status 3" 3 $?
+wait "$stuck"; same "its client is hung up on" "hung up" "$(cat "$tmp/stuck")"
+has "a line names it" "0000:01:00.0 client 1: was hung up on, and is still inside the device"
+has "and another one the device" "0000:01:00.0: is given up: a client is still inside it"
+same "and nothing is left" "$before" "$(find "$tmp" -name 'uvfio-*' -prune)"
+check "nor its socket" test ! -e "$s"
+
 # refuses TEXT ARGUMENT...: status 2 and a line that has it
 refuses() {
 	local text=$1 err rc; shift

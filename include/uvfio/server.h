@@ -90,8 +90,8 @@ UVFIO_PUBLIC struct uvfio_server *uvfio_server_new(const struct uvfio_server_ops
  * uvfio_server_free() - Hang up on all clients, take the devices away, free the server.
  * @s: the server; NULL: nothing happens.
  *
- * Socket files that it made are removed. A model that does not return from a callback is waited
- * for.
+ * Socket files that it made are removed. A model that does not return from a callback is waited for
+ * without a bound, after all other devices are closed; a line in the log names its client.
  *
  * Context: any thread but one in a callback; the last use of @s and its devices.
  */
@@ -178,6 +178,8 @@ UVFIO_PUBLIC int uvfio_server_ioeventfd(struct uvfio_server_device *dev, unsigne
  * uvfio_server_remove() - Hang up on a device's client, and take the device away.
  * @dev: the device; NULL: nothing happens.
  *
+ * A model that does not return from a callback is waited for; other devices are not held up by it.
+ *
  * Context: any thread but one in a callback; the last use of @dev.
  */
 UVFIO_PUBLIC void uvfio_server_remove(struct uvfio_server_device *dev);
@@ -247,7 +249,9 @@ UVFIO_PUBLIC int uvfio_server_start(struct uvfio_server *s);
  * uvfio_server_stop() - Hang up on all clients, and serve none any more.
  * @s: the server.
  *
- * Devices and sockets stay: who connects waits until uvfio_server_start() is called again.
+ * Devices and sockets stay: who connects waits until uvfio_server_start() is called again. All
+ * clients are hung up on before one is waited for; a model that does not return from a callback is
+ * waited for at the end, and uvfio_server_start() waits for this.
  *
  * Context: any thread but one in a callback.
  */

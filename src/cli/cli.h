@@ -103,6 +103,8 @@ struct uvfio_server;
 struct serve_ctl;
 /* Have `uvfio ctl` reach @server, whose new sockets get @mode; NULL: no memory. */
 struct serve_ctl *serve_ctl_new(struct uvfio_server *server, unsigned mode);
+/* Remove what others see of it, of a process that ends with threads still at work. */
+void serve_ctl_leave(struct serve_ctl *c);
 void serve_ctl_free(struct serve_ctl *c);
 
 /* ---- supervise.c ---- */

@@ -21,7 +21,9 @@
 #include "cli/sweep.h"
 #include "serve/serve.h"
 
-#define FIRST_FD 3 /* that systemd passes on: SD_LISTEN_FDS_START of sd_listen_fds(3) */
+#define END_NS	 5000000000ull /* a client that is inside a device is waited for for so long */
+#define GIVEN_UP 3	       /* exit status: it is still there */
+#define FIRST_FD 3	       /* that systemd passes on: SD_LISTEN_FDS_START of sd_listen_fds(3) */
 
 struct served {
 	const char *spec, *socket; /* as the user wrote them; no socket: NULL */
@@ -436,6 +438,12 @@ static int serve(const struct cli_command *cmd, int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	rc = serve_all(&s);
+	if (s.server && serve_end(s.server, END_NS)) {
+		/* threads are in devices that are given up: nothing can be freed */
+		serve_ctl_leave(s.ctl);
+		sweep_end();
+		_exit(GIVEN_UP);
+	}
 	serve_ctl_free(s.ctl);
 	uvfio_server_free(s.server);
 	sweep_end();
@@ -454,7 +462,8 @@ const struct cli_command cli_serve = {
 	.args = "--device SPEC [--socket PATH]... [OPTIONS]",
 	.summary = "Serve devices to virtual machines by vfio-user",
 	.text = "\nEach device has a socket, which is printed when clients can connect to it: its\n"
-		"address, the model, the path. SIGTERM, SIGINT or SIGHUP ends it.\n"
+		"address, the model, the path. SIGTERM, SIGINT or SIGHUP ends it; status 3: a\n"
+		"client still kept a device busy after 5 seconds, as a line says.\n"
 		"\n  uvfio serve --device nvme,image=disk.img --socket /tmp/nvme.sock\n"
 		"  qemu-system-x86_64 -object memory-backend-memfd,id=ram,size=1G,share=on \\\n"
 		"      -machine q35,memory-backend=ram -m 1G \\\n"

@@ -153,6 +153,12 @@ out:
 	return c;
 }
 
+void serve_ctl_leave(struct serve_ctl *c)
+{
+	if (c && c->dir)
+		rundir_end(c->dir, c->ctl);
+}
+
 void serve_ctl_free(struct serve_ctl *c)
 {
 	if (!c)

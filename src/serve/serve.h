@@ -21,11 +21,20 @@ void serve_each(struct uvfio_server *s, void (*fn)(void *ctx, const struct serve
 /*
  * Take the device at @addr away, and its virtual functions. 0; -ENODEV: there is none; -EOPNOTSUPP:
  * it is a virtual function; -EBUSY: a client has it, or one of them, which is asked for it by REQ,
- * and no other one gets it. @surprise: it is hung up on.
+ * and no other one gets it. @surprise: it is hung up on. A client that is inside a callback of the
+ * model then is waited for for two seconds; after that the device is gone from the list, and is
+ * freed with the server.
  */
 int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise);
 /* Let clients have the device again, of which serve_unplug() said -EBUSY. */
 void serve_keep(struct uvfio_server *s, const char *addr);
 /* Have it report an error. 0, -ENODEV, or as machine_error(). */
 int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity severity);
+/*
+ * End the server: as uvfio_server_free(), which comes next, but wait no longer than @ns nanoseconds
+ * for clients that are inside a callback of a model, and free neither those devices nor @s. Return
+ * how many devices are given up, each with a line; then only the end of the process helps:
+ * uvfio_server_free() would go on waiting.
+ */
+unsigned serve_end(struct uvfio_server *s, uint64_t ns);
 #endif

@@ -88,14 +88,17 @@ free:
 	return ret;
 }
 
-void serve_socket_remove(struct serve_socket *s)
+void serve_socket_unlink(const struct serve_socket *s)
 {
 	struct stat st;
 
-	if (!s->path)
-		return;
-	if (!lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
+	if (s->path && !lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
 		unlink(s->path);
+}
+
+void serve_socket_remove(struct serve_socket *s)
+{
+	serve_socket_unlink(s);
 	free(s->path);
 	s->path = NULL;
 }

@@ -17,6 +17,8 @@ struct serve_socket {
  * -ENAMETOOLONG; or another error.
  */
 int serve_socket_new(const char *path, unsigned mode, struct serve_socket *out);
-/* Remove the file, if it is still the same one. */
+/* Remove the file, if it is still the same one; @s can be used as before. */
+void serve_socket_unlink(const struct serve_socket *s);
+/* The same, and free @s. */
 void serve_socket_remove(struct serve_socket *s);
 #endif

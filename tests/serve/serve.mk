@@ -10,3 +10,6 @@ test-programs: $(BUILD)/test/serve_state
 $(BUILD)/test/serve_state: $(addprefix tests/,serve/state.c drivers/nvme.c drivers/pci.c) \
 		$(tests_lib) $(tests_headers)
 	$(test_link)
+test-programs: $(BUILD)/test/serve_stuck.so
+$(BUILD)/test/serve_stuck.so: tests/serve/stuck.c include/uvfio/model.h
+	$(test_model)

@@ -39,11 +39,12 @@ struct vu_server {
 	int wake_fd; /* an eventfd, for the thread to look around */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t freed; /* the device is free, or the server stops */
+	pthread_cond_t freed; /* the device is free, or the server stops, or has; CLOCK_MONOTONIC */
 	struct cds_list_head clients;
 	unsigned num_clients, last_client;
 	struct vu_server_client *holder; /* who has the device, or NULL */
-	bool stopping;
+	bool stopping, ended;		 /* to end; no client is left, and the thread ends */
+	bool blamed;			 /* who holds the end up was said */
 	/* ---- lasting.c, with cfg.state */
 	enum vfio_outlast way;
 	struct vfio_steps steps;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -161,6 +162,10 @@ static void *serve(void *arg)
 		if (stopping)
 			n = throw_out(s);
 	} while (!stopping || n);
+	pthread_mutex_lock(&s->lock);
+	s->ended = true;
+	pthread_cond_broadcast(&s->freed);
+	pthread_mutex_unlock(&s->lock);
 	return NULL;
 }
 
@@ -281,6 +286,7 @@ static int make_wake_fd(struct vu_server *s)
 int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server **out)
 {
 	int ret = fd_is_private(fd) ? fd : fd_make_private(fd);
+	pthread_condattr_t attr;
 	struct vu_server *s;
 
 	if (ret < 0) {
@@ -312,7 +318,10 @@ int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server *
 		goto free;
 	vu_lasting_init(s);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->freed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->freed, &attr);
+	pthread_condattr_destroy(&attr);
 	CDS_INIT_LIST_HEAD(&s->clients);
 	ret = thread_start(&s->thread, serve, s, "uvfio-accept");
 	if (ret)
@@ -332,15 +341,68 @@ close:
 	return ret;
 }
 
-void vu_server_free(struct vu_server *s)
+void vu_server_stop(struct vu_server *s)
 {
-	if (!s)
-		return;
 	pthread_mutex_lock(&s->lock);
 	s->stopping = true;
 	pthread_cond_broadcast(&s->freed);
 	pthread_mutex_unlock(&s->lock);
 	wake(s);
+}
+
+/* Say, once, by which client the end is held up. */
+static void blame(struct vu_server *s)
+{
+	const struct vu_server_client *c = NULL;
+	char name[64];
+	bool again;
+
+	pthread_mutex_lock(&s->lock);
+	again = s->blamed;
+	s->blamed = true;
+	if (s->holder)
+		c = s->holder;
+	else if (!cds_list_empty(&s->clients))
+		c = cds_list_first_entry(&s->clients, struct vu_server_client, node);
+	snprintf(name, sizeof(name), "%s", c ? c->name : s->name);
+	pthread_mutex_unlock(&s->lock);
+	if (!again)
+		report_warn("serve-stuck", name, -ETIMEDOUT,
+			    "was hung up on, and is still inside the device: its end is waited "
+			    "for");
+}
+
+static bool wait_until(struct vu_server *s, uint64_t ns)
+{
+	const struct timespec until = { .tv_sec = (time_t)(ns / 1000000000),
+					.tv_nsec = (long)(ns % 1000000000) };
+	bool ended;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->ended && !rc)
+		rc = pthread_cond_timedwait(&s->freed, &s->lock, &until);
+	ended = s->ended;
+	pthread_mutex_unlock(&s->lock);
+	return ended;
+}
+
+bool vu_server_wait(struct vu_server *s, uint64_t until_ns)
+{
+	uint64_t patience = now_ns() + VU_SERVER_PATIENCE;
+
+	if (wait_until(s, until_ns < patience ? until_ns : patience))
+		return true;
+	blame(s);
+	return until_ns > patience && wait_until(s, until_ns);
+}
+
+void vu_server_free(struct vu_server *s)
+{
+	if (!s)
+		return;
+	vu_server_stop(s);
+	vu_server_wait(s, UINT64_MAX);
 	pthread_join(s->thread, NULL);
 	vu_lasting_fini(s);
 	fd_close_private(s->wake_fd);

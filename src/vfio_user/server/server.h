@@ -89,6 +89,17 @@ bool vu_socket_listens(int fd);
  * Return: 0; -ENOMEM, -EMFILE, -EAGAIN; -EINVAL: @fd does not listen.
  */
 int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server **out);
+/* Nanoseconds in which who is hung up on leaves the device; a line names who does not. */
+#define VU_SERVER_PATIENCE 1000000000ull
+/** vu_server_stop - begin to stop: hang up on who is connected, and do not wait; not NULL */
+void vu_server_stop(struct vu_server *s);
+/**
+ * vu_server_wait - after vu_server_stop(): wait for its end until @until_ns (CLOCK_MONOTONIC)
+ *
+ * Return: true: vu_server_free() has nothing to wait for; false: a client is inside a callback of
+ * the model, as a line has said.
+ */
+bool vu_server_wait(struct vu_server *s, uint64_t until_ns);
 /**
  * vu_server_free - stop: throw out who is connected, close the device, free it (@s may be NULL)
  *
