@@ -90,11 +90,10 @@ static bool is_registers(uint64_t vaddr, uint64_t size, unsigned prot, int *ret)
 	return true;
 }
 
-/* True if there is memory in all of the range, with whatever rights. */
-static bool is_mapped(uint64_t vaddr, uint64_t size)
+int iommu_check_mapped(uint64_t vaddr, uint64_t size)
 {
 	/* it walks the areas and does nothing else */
-	return !sys_call(SYS_msync, (long)vaddr, (long)size, MS_ASYNC, 0, 0, 0);
+	return sys_call(SYS_msync, (long)vaddr, (long)size, MS_ASYNC, 0, 0, 0) ? -EFAULT : 0;
 }
 
 int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
@@ -111,7 +110,7 @@ int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 		return 0;
 	case -ENOMEM:
 		/* a hole, or no memory? */
-		return is_mapped(vaddr, size) ? -ENOMEM : -EFAULT;
+		return iommu_check_mapped(vaddr, size) ? -EFAULT : -ENOMEM;
 	case -EINVAL:
 		/* rights that are missing, memory that is a device's, or an old kernel */
 		if (is_registers(vaddr, size, prot, &bars))

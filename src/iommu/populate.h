@@ -18,4 +18,12 @@
  * Return: 0; -EFAULT: they are not there, or not with these rights; -ENOMEM.
  */
 int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot);
+/**
+ * iommu_check_mapped - is there memory in all of [@vaddr, @vaddr + @size), with whatever rights?
+ *
+ * Its pages need not be there, and none comes by this.
+ *
+ * Return: 0; -EFAULT: there is a hole.
+ */
+int iommu_check_mapped(uint64_t vaddr, uint64_t size);
 #endif

@@ -122,9 +122,10 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
  *
  * Of a guest, which has far more than devices use: nothing is faulted in, and nothing counted.
  * Devices of this process meet the pages as the program itself would; a listener who pins does it
- * by itself, and counts. What is not there any more when a device comes is a fault.
+ * by itself, and counts. What is not there any more when a device comes is a fault. Who has not
+ * made the memory for this call asks before if there is a hole in it (iommu_check_mapped()).
  *
- * Return: as vfio_ioas_map(), but rights are not looked at.
+ * Return: as vfio_ioas_map(), but neither rights nor holes are looked at.
  */
 int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 		       unsigned prot, int fd, uint64_t fd_offset);

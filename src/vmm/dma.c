@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "iommu/populate.h"
 #include "vmm/internal.h"
 
 /* An address space of iommu=vmm. */
@@ -227,8 +228,10 @@ static int map_piece(struct uvfio_vm_device *dev, uint64_t iova, uint64_t gpa, u
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return vm_fail(dev->vm, -ENOMEM, "out of memory");
-	rc = vfio_ioas_map_kept(s->ioas, iova, at.host, at.size, prot & at.prot, at.fd,
-				at.fd_offset);
+	rc = iommu_check_mapped(at.host, at.size);
+	if (!rc)
+		rc = vfio_ioas_map_kept(s->ioas, iova, at.host, at.size, prot & at.prot, at.fd,
+					at.fd_offset);
 	if (rc) {
 		free(m);
 		return vm_memory_explain(dev->vm, s->ioas, rc, gpa, iova, at.size);

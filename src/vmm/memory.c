@@ -214,6 +214,8 @@ static int map_part(struct uvfio_vm *vm, const struct section *s, uint64_t offse
 	if (!(s->m.flags & UVFIO_VM_MEM_PEER))
 		rc = iommu_populate(host, PAGE_SIZE_4K, s->prot);
 	if (!rc)
+		rc = iommu_check_mapped(host, size);
+	if (!rc)
 		rc = vfio_ioas_map_kept(io, gpa, host, size, s->prot, s->m.fd,
 					s->fd_offset + offset);
 	return rc ? vm_memory_explain(vm, io, rc, gpa, gpa, size) : 0;

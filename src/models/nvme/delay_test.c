@@ -107,13 +107,21 @@ static void test_option(void **state)
 
 #define LATENCY 20000000ull /* ns */
 
+/*
+ * Commands that took so long that their time may have been over while this thread still rang: then
+ * it may be the one that completes them.
+ */
+static unsigned late;
+
 /* From before it is rung until it is there. */
 static uint64_t took(struct drv *d, struct queue *q, struct nvme_cmd cmd, uint16_t status)
 {
-	uint64_t from = test_now();
+	uint64_t from = test_now(), time;
 
 	assert_int_equal(exec(d, q, &cmd, NULL), status);
-	return test_now() - from;
+	time = test_now() - from;
+	late += time >= 2 * LATENCY;
+	return time;
 }
 
 static void test_not_before(void **state)
@@ -149,7 +157,8 @@ static void test_not_before(void **state)
 	reap(d, &d->admin, &e);
 	assert_int_equal(e.cid, event);
 	assert_true(test_now() - from >= LATENCY);
-	assert_int_equal(mine, 0);
+	late += test_now() - from >= 2 * LATENCY;
+	assert_true(mine <= late);
 	assert_true(atomic_load(&d->irqs.msi[0]) > 0);
 	/* a fixed time keeps the order */
 	for (unsigned round = 0; round < 4; round++) {

@@ -6,6 +6,7 @@
  */
 #include <time.h>
 
+#include "base/sanitize.h"
 #include "vfio/test_mappings.h"
 #include "vfio_user/server/test_server.h"
 
@@ -16,7 +17,13 @@
 
 static struct test_server t;
 static struct reply r;
+#if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
+static unsigned many = 10000; /* what they cost says nothing */
+#else
 static unsigned many = 100000;
+#endif
+/* In the long form, which has the machine for itself, the costs are looked at, too. */
+static bool costs;
 static int fd, files[2];
 static uint8_t *mem[2];
 
@@ -68,7 +75,7 @@ static void send_unmap(unsigned i, int file)
 }
 
 /*
- * Do it with mappings 0 to @many, in an order that is none, in parts. Fail if the last parts cost
+ * Do it with mappings 0 to @many, in an order that is none, in parts. The last parts must not cost
  * more than the first ones: a part's processor time is that of both ends, and has noise, so the
  * best of a third counts, and eight times as much. A search of all would be more than that.
  */
@@ -97,7 +104,8 @@ static void do_all(void (*one)(unsigned i, int file), bool messages)
 	print_message("%u mappings: %s%s: %.2f us each at first, %.2f us at last\n", many,
 		      one == send_map ? "map" : "unmap", messages ? " (messages)" : "",
 		      best[0] * 1e6 * PARTS / many, best[PARTS - 1] * 1e6 * PARTS / many);
-	assert_true(best[PARTS - 1] < 8 * best[0]);
+	if (costs)
+		assert_true(best[PARTS - 1] < 8 * best[0]);
 }
 
 static void many_maps(bool messages)
@@ -117,7 +125,8 @@ static void many_maps(bool messages)
 	do_all(send_map, messages);
 	print_message("%u mappings: %ld bytes each\n", many,
 		      (anonymous_kb() - before) * 1024 / many);
-	assert_true((anonymous_kb() - before) * 1024 / many < PER_MAP);
+	if (costs)
+		assert_true((anonymous_kb() - before) * 1024 / many < PER_MAP);
 	/* each is where it should be, and nothing is behind it */
 	for (unsigned k = 0; !messages && k < 100; k++) {
 		unsigned i = (unsigned)(k * 7919ull % many);
@@ -156,7 +165,8 @@ int main(void)
 		cmocka_unit_test(test_messages),
 	};
 
-	if (getenv("UVFIO_TEST_MAPPINGS"))
+	costs = getenv("UVFIO_TEST_MAPPINGS");
+	if (costs)
 		many = (unsigned)(test_mappings() / BATCH / PARTS * BATCH * PARTS);
 	for (unsigned i = 0; i < 2; i++)
 		files[i] = make_memory(4096 * K4, &mem[i]);
