@@ -95,9 +95,34 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 	uvfio_dma_write(dev, ring + index * 16ull, d, 16);
 }
 
+/* The form in which a queue gets a frame, and where it is counted. */
+struct wanted {
+	bool strip; /* the tag moves to the descriptor (7.4.3) */
+	bool fcs;
+	bool loopback;
+	const uint8_t *frame; /* as it came */
+	size_t len;
+	int pool;	    /* whose counters have it; -1: none */
+	bool *port_counted; /* the port's have it already; NULL: they do not count it */
+};
+
+/*
+ * Count a frame that is about to be stored: before the driver can see it, and with the queue's
+ * lock, so that the counters of a device that stops have all that it stored.
+ */
+static void count(struct igb *g, const struct wanted *w)
+{
+	if (w->pool >= 0)
+		igb_stats_pool_rx(g, (unsigned)w->pool, w->frame, w->len, w->loopback);
+	if (w->port_counted && !*w->port_counted) {
+		igb_stats_rx(g, w->frame, w->len);
+		*w->port_counted = true;
+	}
+}
+
 /* Store a frame, of which @header bytes are headers. With the queue's lock. False: no room. */
 static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
-		  const struct igb_parsed *p, size_t header, bool loopback)
+		  const struct igb_parsed *p, size_t header, const struct wanted *w)
 {
 	struct igb_rxq *q = &g->rxq[n];
 	size_t buf = buffer_size(g, n), done = 0, k;
@@ -124,8 +149,10 @@ static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
 		if (k)
 			uvfio_dma_write(q->fn->dev, desc[0], f + done, k);
 		status = RXD_DD;
-		if (eop)
-			status |= RXD_EOP | p->status | split.error | (loopback ? RXD_LB : 0);
+		if (eop) {
+			status |= RXD_EOP | p->status | split.error | (w->loopback ? RXD_LB : 0);
+			count(g, w);
+		}
 		write_back(g, q->fn->dev, n, index, p, split.info, status, (uint16_t)k, eop);
 		done += k;
 		igb_put(g, IGB_RXQ(n, RDH), index + 1 == size ? 0 : index + 1);
@@ -189,13 +216,6 @@ static void no_room(struct igb *g, unsigned n)
 	igb_irq_cause(g, ICR_RXO);
 }
 
-/* The form in which a queue gets a frame. */
-struct wanted {
-	bool strip; /* the tag moves to the descriptor (7.4.3) */
-	bool fcs;
-	bool loopback;
-};
-
 /* Deliver a frame to queue @n; false: no room. */
 static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 		    struct igb_parsed *p, const struct wanted *w)
@@ -233,7 +253,7 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 		  !q->wedged && !halt && !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 		  igb_descriptor_type_known(igb_get(g, IGB_RXQ(n, SRRCTL)));
 	if (running)
-		stored = store(g, n, frame, len, p, header, w->loopback);
+		stored = store(g, n, frame, len, p, header, w);
 	pthread_mutex_unlock(&q->lock);
 	if (!running || !stored) {
 		if (!(halt & IGB_STOPPED)) /* then it is lost on the way, and changes nothing */
@@ -244,14 +264,19 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	return true;
 }
 
-/* Deliver a frame to each of @pools; false: none of them had room. */
+/*
+ * Deliver a frame to each of @pools; false: none of them had room.
+ * @port_counted: as in struct wanted
+ */
 static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools,
-		      bool loopback)
+		      bool loopback, bool *port_counted)
 {
 	bool shared = frame[0] & 1 && igb_get(g, IGB_VT_CTL) & VT_CTL_REPLICATE, any = !pools;
 	uint32_t offload;
 	struct igb_parsed p;
-	struct wanted w = { .loopback = loopback };
+	struct wanted w = {
+		.loopback = loopback, .frame = frame, .len = len, .port_counted = port_counted
+	};
 
 	if (!pools)
 		return true;
@@ -265,10 +290,8 @@ static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t 
 		offload = igb_get(g, shared ? IGB_RPLOLR : IGB_VMOLR(pool));
 		w.strip = offload & VMOLR_STRVLAN;
 		w.fcs = !(offload & VMOLR_STRCRC);
-		if (deliver(g, pool_queue(g, pool, &p), frame, len, &p, &w)) {
-			igb_stats_pool_rx(g, pool, frame, len, loopback);
-			any = true;
-		}
+		w.pool = (int)pool;
+		any |= deliver(g, pool_queue(g, pool, &p), frame, len, &p, &w);
 	}
 	return any;
 }
@@ -276,7 +299,7 @@ static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t 
 void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools)
 {
 	if (igb_get(g, IGB_RCTL) & RCTL_EN && atomic_load(&g->link))
-		replicate(g, frame, len, pools, true);
+		replicate(g, frame, len, pools, true, NULL);
 }
 
 bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
@@ -285,8 +308,9 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 	uint32_t rctl = igb_get(g, IGB_RCTL);
 	struct igb_tags tags;
 	struct igb_parsed p;
+	bool counted = false;
 	/* 7.1.5.2: LB tells of the switch between pools, not of the port's loopback */
-	struct wanted w = { .loopback = false };
+	struct wanted w = { .loopback = false, .pool = -1, .port_counted = &counted };
 
 	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || len < 14)
 		return true;
@@ -311,16 +335,19 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 		return true;
 	}
 	if (igb_vmdq(g)) {
-		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), false))
+		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), false, &counted))
 			goto refused;
 	} else {
 		igb_parse(g, frame, len, &p);
+		w.frame = frame;
+		w.len = len;
 		w.strip = igb_get(g, IGB_CTRL) & CTRL_VME;
 		w.fcs = !(rctl & RCTL_SECRC);
 		if (!deliver(g, choose_queue(g, frame, len, &p), frame, len, &p, &w))
 			goto refused;
 	}
-	igb_stats_rx(g, frame, len);
+	if (!counted) /* it was for no pool */
+		igb_stats_rx(g, frame, len);
 	return true;
 refused:
 	igb_stats_refused(g, len);
