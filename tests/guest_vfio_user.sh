@@ -22,7 +22,8 @@ serve() { # NAME DEVICE...: its sockets are $tmp/NAME.0, ...; its log is $tmp/NA
 	local name=$1 n=0 args=() d; shift
 	for d in "$@"; do args+=(--device "$d" --socket "$tmp/$name.$((n++))"); done
 	"$build/uvfio" serve --log-file "$tmp/$name.log" "${args[@]}" >"$tmp/$name.said" 2>&1 & server[$name]=$!
-	for _ in $(seq 100); do [[ -S $tmp/$name.$((n - 1)) ]] && return; sleep 0.1; done
+	# not until their files are there: those of a server that was killed are
+	for _ in $(seq 600); do [[ $(grep -c "$tmp/$name\.[0-9]" "$tmp/$name.said") -ge $n ]] && return; sleep 0.1; done
 	cat "$tmp/$name.said" "$tmp/$name.log"; return 1
 }
 again() { serve t "nvme,image=$tmp/disk2,msix=off" "testdev,mmap=off,msix=off"; }
