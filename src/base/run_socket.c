@@ -50,18 +50,12 @@ int run_socket_listen(const char *dir, const char *name, int type)
 
 int run_socket_connect(const char *dir, const char *name, int type)
 {
-	long fd = fd_of_ours(SYS_socket, AF_UNIX, type | SOCK_CLOEXEC, 0, 0);
+	int own = fd_own(fd_of_ours(SYS_socket, AF_UNIX, type | SOCK_CLOEXEC, 0, 0)), at;
 	struct sockaddr_un a;
-	int own, at;
 	long rc;
 
-	if (fd < 0)
-		return (int)fd;
-	own = fd_make_private((int)fd);
-	if (own < 0) {
-		sys_close((int)fd);
+	if (own < 0)
 		return own;
-	}
 	at = address_in(dir, name, &a);
 	rc = at < 0 ? at : sys_call(SYS_connect, own, (long)&a, sizeof(a), 0, 0, 0);
 	if (at >= 0)

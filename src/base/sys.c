@@ -214,6 +214,18 @@ int fd_make_private(int fd)
 	return rc;
 }
 
+int fd_own(long fd)
+{
+	int own;
+
+	if (fd < 0)
+		return (int)fd;
+	own = fd_make_private((int)fd);
+	if (own < 0)
+		sys_close((int)fd);
+	return own;
+}
+
 int fd_adopt(int fd)
 {
 	if (fd < 3 || (unsigned)fd >= FD_LIMIT)

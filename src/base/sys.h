@@ -51,6 +51,8 @@ long sys_readlink_fd(int fd, char *text, size_t size);
  * -errno (@fd is then still open).
  */
 int fd_make_private(int fd);
+/* The same for what open() and its like returned: closed if it fails; -errno is passed on. */
+int fd_own(long fd);
 /*
  * The same for one that no program can know, since it has just come to a server: it keeps its
  * number, unless that is one of the first three.

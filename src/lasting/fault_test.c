@@ -30,6 +30,7 @@ static void each(bool there)
 {
 	struct lasting_file *f;
 	struct lasting_state s;
+	struct lasting_part p;
 
 	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS) {
 		unsigned fds = fault_fds();
@@ -52,6 +53,12 @@ static void each(bool there)
 				fault_begin(&m);
 				rc = lasting_take(f, &s);
 				fault_end(&m, rc);
+				if (!rc) {
+					assert_true(lasting_next(&s, &p));
+					assert_int_equal(p.part, 1);
+					assert_int_equal(p.len, 1);
+					assert_memory_equal(p.data, "x", 1);
+				}
 				lasting_state_free(&s);
 			}
 		}

@@ -219,16 +219,8 @@ static int want(struct opening *o)
 
 static int open_private(const char *path, int flags)
 {
-	int fd = sys_open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-			  0600),
-	    own;
-
-	if (fd < 0)
-		return fd;
-	own = fd_make_private(fd);
-	if (own < 0)
-		sys_close(fd);
-	return own;
+	return fd_own(sys_open(
+		path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600));
 }
 
 /*
@@ -252,15 +244,17 @@ static int lock(int fd)
 	return rc == -EAGAIN ? -EBUSY : rc;
 }
 
-/* Reserve @size bytes. */
-static int reserve(int fd, uint64_t size)
+/* Reserve @size bytes; of a file that is not @fresh nothing is overwritten. */
+static int reserve(int fd, uint64_t size, bool fresh)
 {
 	static const uint8_t zeros[1 << 16];
 	long rc = sys_call(SYS_fallocate, fd, 0, 0, (long)size, 0, 0);
 
 	if (rc != -EOPNOTSUPP)
 		return (int)rc;
-	/* a filesystem without: by writing */
+	/* a filesystem without: by writing, which has been done with one that was there */
+	if (!fresh)
+		return 0;
 	for (uint64_t at = 0; at < size; at += (uint64_t)rc) {
 		uint64_t n = size - at < sizeof(zeros) ? size - at : sizeof(zeros);
 
@@ -282,7 +276,7 @@ static int make(struct opening *o)
 		return -ENOMEM;
 	unlink(temp);
 	fd = open_private(temp, O_CREAT | O_EXCL);
-	rc = fd < 0 ? fd : reserve(fd, o->want.size);
+	rc = fd < 0 ? fd : reserve(fd, o->want.size, true);
 	if (!rc) {
 		ssize_t n = sys_pwrite(fd, &o->want, sizeof(o->want), 0);
 
@@ -424,8 +418,11 @@ int lasting_file_open(const struct lasting_layout *l, char *why, size_t size,
 		rc = f->fd < 0 ? f->fd : 0;
 	}
 	/* so that not even the pages of a hole are to be found when they are stored to */
-	if (!rc && !made)
-		rc = reserve(f->fd, o.want.size);
+	if (!rc && !made) {
+		rc = reserve(f->fd, o.want.size, false);
+		if (rc)
+			no(&o, rc, "cannot have its room: %s", strerror(-rc));
+	}
 	if (rc)
 		goto fail;
 	f->head = o.want;

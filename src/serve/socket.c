@@ -15,15 +15,7 @@
 
 static int make_socket(int flags)
 {
-	int fd = (int)fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0, 0),
-	    own;
-
-	if (fd < 0)
-		return fd;
-	own = fd_make_private(fd);
-	if (own < 0)
-		sys_close(fd);
-	return own;
+	return fd_own(fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0, 0));
 }
 
 /* Remove a socket that nobody listens at any more. 0, -EADDRINUSE, -EEXIST or -errno. */

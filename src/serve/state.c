@@ -55,6 +55,7 @@ static int write_run(const char *path)
 	if (asprintf(&temp, "%s.%d.new", path, getpid()) < 0)
 		return -ENOMEM;
 	snprintf(text, sizeof(text), "%016" PRIx64 "\n", run | 1);
+	unlink(temp); /* of a process that had this number, and was killed */
 	rc = fd = sys_open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd >= 0) {
 		n = sys_pwrite(fd, text, RUN_TEXT, 0);

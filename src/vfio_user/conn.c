@@ -190,19 +190,13 @@ void vu_conn_kill(struct vu_conn *c, int error)
 
 int vu_conn_can_stop(struct vu_conn *c)
 {
-	long fd;
 	int own;
 
 	if (c->wake_fd)
 		return 0;
-	fd = sys_call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0, 0, 0);
-	if (fd < 0)
-		return (int)fd;
-	own = fd_make_private((int)fd);
-	if (own < 0) {
-		sys_close((int)fd);
+	own = fd_own(sys_call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0, 0, 0));
+	if (own < 0)
 		return own;
-	}
 	c->wake_fd = own;
 	return 0;
 }

@@ -46,21 +46,25 @@ static int put(void *arg, bool first, enum vfio_part part, const void *data, siz
 	return lasting_put(arg, first, part, data, len);
 }
 
-/* Write the state, of a device that is in no step, or halted, and say that it counts. step held. */
-static void save(struct vu_server *s, bool halted)
+/*
+ * Write the state, of a device that is in no step, or halted, and say that it counts. step held. 0;
+ * -EBUSY: it has to be halted for that; or -errno, with a line.
+ */
+static int save(struct vu_server *s, bool halted)
 {
 	struct lasting_file *f = s->cfg.state;
 	int ret = vfio_outlast_save(migrate_of(s), halted, put, f);
 
 	if (!ret) {
 		lasting_commit(f, false);
-		return;
+		return 0;
 	}
 	/* what is there is older than the device */
 	lasting_dirty(f);
 	if (ret != -EBUSY)
 		report_err(REPORT_LIMITED("serve-state-save"), s->name, ret,
 			   "the device's state cannot be kept: %m");
+	return ret;
 }
 
 static void step_begin(void *arg)
@@ -157,7 +161,9 @@ int vu_lasting_begin(struct vu_server_client *c)
 		ret = vfio_outlast_describe(migrate_of(s), put_description, &d);
 	if (!ret) {
 		c->lasting = s->lasts = true;
-		save(s, false);
+		ret = save(s, false);
+		if (ret == -EBUSY && s->way == VFIO_OUTLAST_HALT)
+			ret = 0; /* the file is dirty until the server is told to end */
 		memcpy(c->caps.lasting.id, d.id, sizeof(d.id));
 	}
 	pthread_mutex_unlock(&s->step);
@@ -377,13 +383,18 @@ static void keep(struct vu_server_client *c)
 		else
 			ret = vfio_migrate_set(migrate_of(s), VFIO_DEVICE_STATE_STOP, &none);
 		if (!ret)
-			save(s, true);
+			ret = save(s, true);
 		else
 			lasting_dirty(file_of(c));
 	}
 	/* a reset comes next, which the file is not to see */
-	if (c->in_file && have_memory(c, VFIO_MEMORY_KEEP))
-		lasting_dirty(file_of(c));
+	if (c->in_file) {
+		int err = have_memory(c, VFIO_MEMORY_KEEP);
+
+		if (err)
+			lasting_dirty(file_of(c));
+		ret = ret ? ret : err;
+	}
 	if (lasting_mark(file_of(c)) == LASTING_CLEAN)
 		report_info("serve-kept", c->name, 0, "the device's state is kept");
 	else
