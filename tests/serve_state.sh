@@ -31,7 +31,8 @@ under() {
 	for ((i = 0; i < times; i++)); do
 		# at times before the client is back
 		sleep "0.$((RANDOM % 2))$((RANDOM % 10))$((RANDOM % 10))"
-		kill -"$signal" "$pid"; wait "$pid" 2>/dev/null
+		kill -"$signal" "$pid"; wait "$pid" 2>/dev/null; rc=$?
+		[[ $signal == KILL || $rc -eq 0 ]] || no "$name: the server's end: status $rc"
 		serve "$spec" "$@"
 	done
 	sleep 0.1
@@ -44,7 +45,8 @@ under() {
 	same "$name, $signal${*:+, $*}: the driver ends well" 0 "$rc"
 	[[ $rc = 0 ]] || cat "$tmp/driver"
 	echo "     $(tail -n 1 "$tmp/driver"); the server: $on times as it was, $off as after a reset"
-	kill -TERM "$pid"; wait "$pid" 2>/dev/null
+	kill -TERM "$pid"; wait "$pid" 2>/dev/null; rc=$?
+	same "$name: the server ends well" 0 "$rc"
 	check "$name: nobody wants the state any more" \
 		bash -c "[[ '$*' == *--sandbox* || ! -e '$tmp/state/0000:01:00.0.state' ]]"
 	check "$name: nothing was refused" bash -c "! grep 'is refused' $log"

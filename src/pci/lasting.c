@@ -75,18 +75,21 @@ int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on)
 int pci_lasting_unmap(pci_function *fn, bool keep)
 {
 	size_t size = fn->lasting.size;
-	long ret;
+	long fresh, ret;
 
 	if (!size)
 		return 0;
-	ret = map(NULL, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (sys_failed(ret))
-		return (int)ret;
+	fresh = map(NULL, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (sys_failed(fresh))
+		return (int)fresh;
 	if (keep)
-		memcpy((void *)ret, fn->lasting.mem, size);
-	ret = sys_call(SYS_mremap, ret, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		memcpy((void *)fresh, fn->lasting.mem, size);
+	ret = sys_call(SYS_mremap, fresh, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		       (long)fn->lasting.mem, 0);
-	return sys_failed(ret) ? (int)ret : 0;
+	if (!sys_failed(ret))
+		return 0;
+	sys_call(SYS_munmap, fresh, (long)size, 0, 0, 0, 0);
+	return (int)ret;
 }
 
 bool pci_can_carry_on(const pci_function *fn)

@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/rcu.h"
@@ -63,6 +64,9 @@ static void own_iommu(void **state)
 	assert_int_equal(uvfio_vm_dma_unmap(own, 0x300000, 2 * K), 2 * K);
 	assert_int_equal(uvfio_vm_dma_unmap(own, 0x300000, 2 * K), 0);
 	assert_false(td_reads(own, 0x300000));
+	/* memory that went without the monitor's knowledge */
+	munmap(mem + 7 * K, K);
+	assert_int_equal(uvfio_vm_dma_map(own, 0x500000, 6 * K, 2 * K, rw), -EFAULT);
 	/* what is removed goes here, too, as far as it was that */
 	assert_int_equal(uvfio_vm_memory_remove(vm, 0, 8 * K), 0);
 	assert_false(td_reads(own, 0x100000));

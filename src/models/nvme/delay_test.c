@@ -137,7 +137,7 @@ static void test_not_before(void **state)
 	pci_set_irq_sink(d->fn, &own);
 	pci_msix_enable(d->fn);
 	pci_msix_entry(d->fn, 0, true);
-	mine = 0; /* the line above brought what was sent of the queues' making */
+	mine = late = 0; /* the line above brought what was sent of the queues' making */
 	assert_true(took(d, q, c, 0) >= LATENCY); /* on the spot, by way of a thread, refused */
 	c.cdw12 |= NVME_RW_FUA;
 	assert_true(took(d, q, c, 0) >= LATENCY);
