@@ -373,7 +373,8 @@ int check_start_with(struct check_shared *s, bool stops)
 	shared = s;
 	may_stop = stops;
 	kind_stale = check_kind_find("dma-stale");
-	atomic_store(&event_listener, check_history_note);
+	event_listen(check_history_note,
+		     1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP | 1u << EVENT_STORE);
 	report_subscribe(&subscriber);
 	return 0;
 }
@@ -405,7 +406,7 @@ int check_start(const char *dir, bool stops)
 void check_stop(void)
 {
 	report_unsubscribe(&subscriber);
-	atomic_store(&event_listener, NULL);
+	event_unlisten(check_history_note);
 	check_history_stop();
 	shared = NULL;
 }

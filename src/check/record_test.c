@@ -85,7 +85,7 @@ static void event(enum event_kind kind, uint64_t at, uint64_t size, uint64_t mem
 {
 	CALL_FRAME("ioctl", ((struct call_site){ .ip = (void *)ip }));
 
-	atomic_load (&event_listener)(&(struct event){
+	event_tell(&(struct event){
 		.kind = kind, .space = SPACE, .at = at, .size = size, .mem = (void *)mem });
 }
 
@@ -180,13 +180,13 @@ static void store(uint64_t at, uint64_t value, uintptr_t ip)
 {
 	CALL_FRAME("memory access", ((struct call_site){ .ip = (void *)ip, .exact = true }));
 
-	atomic_load (&event_listener)(&(struct event){ .kind = EVENT_STORE,
-						       .at = at,
-						       .size = 4,
-						       .who = "0000:01:00.0",
-						       .bar = 2,
-						       .value = value,
-						       .reg = "DMA_CMD" });
+	event_tell(&(struct event){ .kind = EVENT_STORE,
+				    .at = at,
+				    .size = 4,
+				    .who = "0000:01:00.0",
+				    .bar = 2,
+				    .value = value,
+				    .reg = "DMA_CMD" });
 }
 
 static void test_store(void **state)

@@ -151,7 +151,7 @@ static struct report_about look_around(const struct iommu_domain *d, uint64_t io
 {
 	struct report_about about = { .access = REPORT_DMA, .space = d };
 
-	if (d && event_wanted())
+	if (d && event_wanted(EVENT_MAP))
 		iommu_domain_nearest(d, iova, &about.below, &about.above);
 	return about;
 }

@@ -39,11 +39,7 @@
 static void tell(enum event_kind kind, const struct iommu_domain *d, uint64_t iova, uint64_t size,
 		 const void *mem)
 {
-	event_fn *fn = event_wanted();
-	const struct event e = { .kind = kind, .space = d, .at = iova, .size = size, .mem = mem };
-
-	if (__builtin_expect(fn != NULL, 0))
-		fn(&e);
+	EVENT(kind, .space = d, .at = iova, .size = size, .mem = mem);
 }
 
 struct iommu_domain *iommu_domain_new(void)

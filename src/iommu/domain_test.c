@@ -804,13 +804,14 @@ static void test_told(void **state)
 {
 	struct iommu_domain *d;
 
-	atomic_store(&event_listener, listener);
+	assert_true(
+		event_listen(listener, 1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP));
 	d = iommu_domain_new();
 	iommu_domain_map(d, 0x10000, MEM(0), 4 * K4, RW);
 	assert_int_equal(iommu_domain_map(d, 0x11000, MEM(0), K4, RW), -EEXIST);
 	iommu_domain_unmap(d, 0x80000, K4);
 	iommu_domain_unmap(d, 0x11000, K4);
-	atomic_store(&event_listener, NULL);
+	event_unlisten(listener);
 	iommu_domain_unmap(d, 0x10000, K4);
 	assert_int_equal(num_told, 3);
 	assert_int_equal(told[0].kind, EVENT_SPACE);

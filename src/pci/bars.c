@@ -220,15 +220,10 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 /* Tell who listens of a driver's store. */
 static void tell_store(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
 {
-	event_fn *listener = event_wanted();
-	struct event e = { EVENT_STORE, .at = off, .size = size, .who = fn->name, .bar = bar };
 	char name[PCI_REG_NAME];
 
-	if (__builtin_expect(!listener, 1))
-		return;
-	e.value = value;
-	e.reg = pci_reg_name(fn->model->regs, bar, off, name) ? name : NULL;
-	listener(&e);
+	EVENT(EVENT_STORE, .at = off, .size = size, .who = fn->name, .bar = bar, .value = value,
+	      .reg = pci_reg_name(fn->model->regs, bar, off, name) ? name : NULL);
 }
 
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
