@@ -34,6 +34,8 @@ extern __thread const struct client *client_now;
 struct client_given {
 	int *fds;
 	unsigned num_fds;
+	/* /proc/thread-self/fd of a thread with the same table, opened; 0: it is not */
+	int table;
 };
 extern __thread struct client_given client_given;
 

@@ -96,7 +96,7 @@ static void given_is_taken_over(void **state)
 	assert_int_equal(pipe(p), 0);
 	fds[0] = p[1];
 	fds[1] = ev;
-	client_given = (struct client_given){ fds, 2 };
+	client_given = (struct client_given){ .fds = fds, .num_fds = 2 };
 	assert_int_equal(vfio_trigger_set(&t, dup_), 0); /* not given: duplicated */
 	assert_int_equal(fds[0] + fds[1], p[1] + ev);
 	assert_int_equal(vfio_trigger_set(&t, ev), 0);
@@ -112,6 +112,31 @@ static void given_is_taken_over(void **state)
 	assert_int_equal(fcntl(ev, F_GETFD), -1);
 	close(p[0]);
 	close(dup_);
+}
+
+/* A table in /proc that was opened says the same as the path; one of nothing is not believed. */
+static void table_tells(void **state)
+{
+	int ev = eventfd(0, EFD_NONBLOCK), p[2];
+	struct vfio_trigger t;
+
+	vfio_trigger_init(&t);
+	assert_int_equal(pipe(p), 0);
+	client_given.table = open("/proc/thread-self/fd", O_PATH | O_DIRECTORY);
+	assert_true(client_given.table > 0);
+	assert_int_equal(vfio_trigger_set(&t, ev), 0);
+	assert_int_equal(vfio_trigger_set(&t, p[1]), -EINVAL);
+	assert_int_equal(vfio_trigger_set(&t, client_given.table), -EINVAL);
+	close(client_given.table);
+	client_given.table = open("/proc/sys", O_PATH | O_DIRECTORY);
+	assert_int_equal(vfio_trigger_set(&t, ev), 0);
+	assert_int_equal(vfio_trigger_set(&t, p[1]), -EINVAL);
+	close(client_given.table);
+	client_given = (struct client_given){ 0 };
+	assert_int_equal(vfio_trigger_set(&t, -1), 0);
+	close(p[0]);
+	close(p[1]);
+	close(ev);
 }
 
 /* ---- no number is left, and the limit cannot be raised ---- */
@@ -362,6 +387,7 @@ int main(void)
 		cmocka_unit_test(what_is_an_eventfd),
 		cmocka_unit_test(trigger_outlives_the_descriptor),
 		cmocka_unit_test(given_is_taken_over),
+		cmocka_unit_test(table_tells),
 		cmocka_unit_test(trigger_without_numbers),
 		cmocka_unit_test(replaced_is_not_signalled),
 		cmocka_unit_test(full_counter_never_blocks),

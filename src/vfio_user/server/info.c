@@ -234,7 +234,7 @@ static int take_fds(struct vu_message *m, uint32_t n, struct irq_fds *out)
 	out->fds = calloc(n ? 2 * (size_t)n : 1, sizeof(*out->fds));
 	if (!out->fds)
 		return -ENOMEM;
-	out->given = (struct client_given){ out->fds + n, m->num_fds };
+	out->given = (struct client_given){ .fds = out->fds + n, .num_fds = m->num_fds };
 	for (uint32_t i = 0; i < n; i++)
 		out->fds[i] = m->num_fds ? out->given.fds[i] = vu_message_take_fd(m, i) : -1;
 	return 0;
@@ -398,6 +398,7 @@ int vu_set_irqs(struct vu_server_client *c, struct vu_message *m)
 	if (fds.fds)
 		a.data = fds.fds;
 	client_given = fds.given;
+	client_given.table = c->s->table_fd;
 	if (!ret)
 		ret = set_irqs(c, &a);
 	client_given = (struct client_given){ 0 };
