@@ -143,6 +143,23 @@ struct uvfio_reg {
 };
 
 /**
+ * struct uvfio_kind - A mistake of drivers that a model knows: what its specification forbids.
+ * @name: lower-case letters, digits and '-', up to 32. The kind is proto-MODEL-NAME to users.
+ * @line: the mistake in one sentence, without a full stop.
+ * @section: where the specification says so, such as "NVMe 1.4, 5.4"; NULL: nowhere.
+ * @fix: what the driver has to do instead, in a sentence or two.
+ *
+ * A table ends with one whose name is NULL. `uvfio models` and `uvfio help` explain its kinds, and
+ * uvfio_report() names one of them.
+ */
+struct uvfio_kind {
+	const char *name;
+	const char *line;
+	const char *section;
+	const char *fix;
+};
+
+/**
  * enum uvfio_stop_kind - How far a device stops before its state is saved.
  * @UVFIO_STOP_DMA: it begins no DMA by itself; it may still interrupt.
  * @UVFIO_STOP_ALL: it does nothing by itself.
@@ -439,6 +456,12 @@ struct uvfio_model {
 	 * next, with memory of zeroes.
 	 */
 	int (*carry_on)(struct uvfio_dev *dev);
+
+	/**
+	 * @kinds: the mistakes of drivers that the model knows; NULL: none, or of a VF's model,
+	 * those of its PF's.
+	 */
+	const struct uvfio_kind *kinds;
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -1632,6 +1655,51 @@ enum uvfio_log_level { UVFIO_LOG_ERROR, UVFIO_LOG_WARN, UVFIO_LOG_INFO, UVFIO_LO
  */
 UVFIO_PUBLIC void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/**
+ * uvfio_report() - The driver does what the device's specification forbids.
+ * @dev: the function.
+ * @kind: index in @kinds of struct uvfio_model.
+ * @fmt: as for printf(3), without a line break: what was done, with the numbers that it was done
+ *	with. The kind's section is put behind it.
+ *
+ * It is a line in the log, twenty a second at most of each kind, and with `uvfio run --check` a
+ * report with the driver's stack: where it is now, in a callback; else where it made the last store
+ * that uvfio saw. The device then does what the chip would. Report only what no driver that keeps
+ * to the specification does: one false report, and nobody looks at the others.
+ *
+ * Context: any thread. It costs a microsecond, and allocates nothing: where nothing is wrong it is
+ * not to be called.
+ */
+UVFIO_PUBLIC void uvfio_report(struct uvfio_dev *dev, unsigned kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/**
+ * uvfio_report_reg() - The driver does so with a register.
+ * @dev: the function.
+ * @kind: index in @kinds of struct uvfio_model.
+ * @bar: the register's BAR.
+ * @offset: its place there. Its name, if it has one in @regs, comes before the text.
+ * @value: what was stored; NULL: it was read.
+ * @fmt: as for uvfio_report().
+ *
+ * Context: as uvfio_report().
+ */
+UVFIO_PUBLIC void uvfio_report_reg(struct uvfio_dev *dev, unsigned kind, unsigned bar,
+				   uint64_t offset, const uint64_t *value, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+
+/**
+ * uvfio_report_dma() - The driver does so with memory, such as a descriptor.
+ * @dev: the function.
+ * @kind: index in @kinds of struct uvfio_model.
+ * @iova: the memory's I/O virtual address, which comes before the text.
+ * @fmt: as for uvfio_report().
+ *
+ * Context: as uvfio_report().
+ */
+UVFIO_PUBLIC void uvfio_report_dma(struct uvfio_dev *dev, unsigned kind, uint64_t iova,
+				   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /**
  * uvfio_error() - Say why create fails.

@@ -29,6 +29,8 @@ struct report_code {
 	 * clients ("0000:01:00.0 client 7") have them together, however many come
 	 */
 	bool limited;
+	/* of a violation of a model's specification, "proto-...": what to do; or NULL */
+	const char *fix;
 };
 #define REPORT_LIMIT 20u
 

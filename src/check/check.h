@@ -25,13 +25,36 @@ extern const struct check_kind check_kinds[];
 extern const unsigned check_num_kinds;
 /* Return the index of the kind @name, or -1. */
 int check_kind_find(const char *name);
-/* Those that are looked for if nobody says otherwise: a bit each. */
-uint64_t check_kinds_default(void);
+
 /*
- * Add to *@kinds what @list says, and take away: names of kinds and groups, with commas between, a
- * '-' before what is taken away. 0, or -EINVAL and *@bad is the word that is neither (@len bytes).
+ * The kinds of models, "proto-MODEL-NAME", are not in the table: models have tables of their own
+ * (struct uvfio_kind), and what is known of such a kind comes with its report. All of them have
+ * one index.
  */
-int check_kinds_parse(const char *list, uint64_t *kinds, const char **bad, unsigned *len);
+#define CHECK_PROTO	 63u
+#define CHECK_PROTO_NAME "proto-"
+/* The kinds that are looked for. */
+#define CHECK_RULES	24u
+#define CHECK_RULE_NAME 64u
+struct check_wanted {
+	uint64_t kinds; /* a bit each */
+	/* of the kinds of models: the last one that fits decides; none: the bit CHECK_PROTO */
+	uint32_t rules;
+	struct check_rule {
+		uint32_t on;
+		char name[CHECK_RULE_NAME]; /* of a kind, or how names of several begin */
+	} rule[CHECK_RULES];
+};
+/* Those that are looked for if nobody says otherwise. */
+void check_wanted_default(struct check_wanted *w);
+/*
+ * Add to @w what @list says, and take away: names of kinds and groups, with commas between, a '-'
+ * before what is taken away. 0, or -EINVAL and *@bad is the word that is neither (@len bytes). Of
+ * the kinds of models it is not known which there are: what begins with "proto-" is taken for one.
+ */
+int check_wanted_parse(const char *list, struct check_wanted *w, const char **bad, unsigned *len);
+/* True if @kind is looked for; of CHECK_PROTO, the one of this @name. */
+bool check_is_wanted(const struct check_wanted *w, unsigned kind, const char *name);
 
 /*
  * Begin to record, if the run at @dir looks for mistakes; once in a process. @stops: this process

@@ -278,6 +278,8 @@ static uint64_t key_of(const struct report *report, const struct way *w,
 {
 	uint64_t key = mix(14695981039346656037ull, (uint64_t)w->kind);
 
+	if (w->kind == CHECK_PROTO)
+		key = mix_text(key, report->code->name);
 	key = mix_text(key, report->who ? report->who : "");
 	key = mix(key, report->about ? report->about->write : 0);
 	return mix_stack(key, stack);
@@ -309,6 +311,8 @@ static bool make(const struct report *report, const struct way *w)
 	before = atomic_load(&slot->shown);
 	r->seen = seen;
 	r->kind = (uint32_t)w->kind;
+	copy_text(r->kind_name, sizeof(r->kind_name), report->code->name);
+	copy_text(r->fix, sizeof(r->fix), report->code->fix);
 	r->parts = 0;
 	r->has_meant = 0;
 	r->below_size = r->above_size = 0;
@@ -331,9 +335,10 @@ static bool make(const struct report *report, const struct way *w)
 	return true;
 }
 
-static bool is_wanted(int kind)
+/* Return the kind of @report, or -1. */
+static int kind_of(const struct report *report)
 {
-	return kind >= 0 && shared->kinds >> kind & 1;
+	return report->code->fix ? (int)CHECK_PROTO : check_kind_find(report->code->name);
 }
 
 static void on_report(const struct report *report, void *unused)
@@ -341,7 +346,7 @@ static void on_report(const struct report *report, void *unused)
 	const struct report_about *about = report->about;
 	struct way w;
 
-	w.kind = check_kind_find(report->code->name);
+	w.kind = kind_of(report);
 	if (w.kind < 0 || atomic_load(&shared->closed))
 		return;
 	w.stale = about && about->access == REPORT_DMA && about->space &&
@@ -349,7 +354,7 @@ static void on_report(const struct report *report, void *unused)
 		  check_history_last(about->space, about->at, &w.unmap) == EVENT_UNMAP;
 	if (w.stale)
 		w.kind = kind_stale;
-	if (!is_wanted(w.kind))
+	if (w.kind < 0 || !check_is_wanted(&shared->wanted, (unsigned)w.kind, report->code->name))
 		return;
 	w.stack.n = w.stack.exact = 0;
 	if (report->call)

@@ -34,7 +34,7 @@ static int setup(void **state)
 		return -1;
 	shared->magic = CHECK_MAGIC;
 	shared->size = sizeof(*shared);
-	shared->kinds = check_kinds_default();
+	check_wanted_default(&shared->wanted);
 	return check_start_with(shared, false);
 }
 
@@ -113,7 +113,7 @@ static void test_once(void **state)
 	assert_int_equal(ready(), 2);
 	/* what is no kind is none, nor what is not looked for */
 	report_warn("no-such-kind", "a", 0, "text");
-	shared->kinds = 0;
+	shared->wanted.kinds = 0;
 	refuse(0x1000, 0x5020);
 	assert_int_equal(ready(), 2);
 }
@@ -347,24 +347,27 @@ static void test_killed(void **state)
 
 static void test_kinds(void **state)
 {
-	const uint64_t all = check_kinds_default();
 	const uint64_t stale = 1ull << check_kind_find("dma-stale");
 	const uint64_t rights = 1ull << check_kind_find("dma-rights");
+	struct check_wanted w;
 	const char *bad;
-	uint64_t k = all;
 	unsigned len;
+	uint64_t all;
 
-	assert_int_equal(check_kinds_parse("-all,dma-stale,dma-rights", &k, &bad, &len), 0);
-	assert_int_equal(k, stale | rights);
-	assert_int_equal(check_kinds_parse("-dma-stale", &k, &bad, &len), 0);
-	assert_int_equal(k, rights);
-	assert_int_equal(check_kinds_parse("all", &k, &bad, &len), 0);
-	assert_int_equal(k, all);
-	assert_int_equal(check_kinds_parse("dma,no-such,x", &k, &bad, &len), -EINVAL);
+	check_wanted_default(&w);
+	all = w.kinds;
+	assert_int_equal(check_wanted_parse("-all,dma-stale,dma-rights", &w, &bad, &len), 0);
+	assert_int_equal(w.kinds, stale | rights);
+	assert_int_equal(check_wanted_parse("-dma-stale", &w, &bad, &len), 0);
+	assert_int_equal(w.kinds, rights);
+	assert_int_equal(check_wanted_parse("all", &w, &bad, &len), 0);
+	assert_int_equal(w.kinds, all);
+	assert_int_equal(check_wanted_parse("dma,no-such,x", &w, &bad, &len), -EINVAL);
 	assert_int_equal(len, 7);
 	assert_memory_equal(bad, "no-such", 7);
-	assert_int_equal(check_kinds_parse("", &k, &bad, &len), -EINVAL);
-	assert_int_equal(check_kinds_parse("dma,", &k, &bad, &len), -EINVAL);
+	assert_int_equal(check_wanted_parse("", &w, &bad, &len), -EINVAL);
+	assert_int_equal(check_wanted_parse("dma,", &w, &bad, &len), -EINVAL);
+	assert_int_equal(check_wanted_parse("proto-", &w, &bad, &len), -EINVAL);
 	assert_int_equal(check_kind_find("dma"), -1);
 	for (unsigned i = 0; i < check_num_kinds; i++) {
 		assert_int_equal(check_kind_find(check_kinds[i].name), i);
@@ -372,15 +375,66 @@ static void test_kinds(void **state)
 	}
 }
 
+static void test_kinds_of_models(void **state)
+{
+	struct check_wanted w;
+	const char *bad;
+	unsigned len;
+
+	check_wanted_default(&w);
+	assert_true(check_is_wanted(&w, CHECK_PROTO, "proto-x-one"));
+	assert_int_equal(check_wanted_parse("-proto-x,proto-x-one", &w, &bad, &len), 0);
+	assert_true(check_is_wanted(&w, CHECK_PROTO, "proto-x-one"));
+	assert_false(check_is_wanted(&w, CHECK_PROTO, "proto-x-two"));
+	assert_true(check_is_wanted(&w, CHECK_PROTO, "proto-xy-two"));
+	assert_true(check_is_wanted(&w, 0, "proto-x-two"));
+	assert_int_equal(check_wanted_parse("-proto", &w, &bad, &len), 0);
+	assert_false(check_is_wanted(&w, CHECK_PROTO, "proto-x-one"));
+	assert_true(check_is_wanted(&w, 0, ""));
+	for (unsigned i = 0; i < CHECK_RULES; i++)
+		assert_int_equal(check_wanted_parse("proto-x", &w, &bad, &len), 0);
+	assert_int_equal(check_wanted_parse("proto-x", &w, &bad, &len), -EINVAL);
+	assert_int_equal(len, 7);
+}
+
+/* What is in the table for others comes with the report of a model. */
+static void test_models(void **state)
+{
+	static const struct report_code one = { "proto-x-one", " (X 1.0)", LOG_WARN, true, "Not." };
+	static const struct report_code two = { "proto-x-two", NULL, LOG_WARN, true, "Nor." };
+	const struct check_record *r;
+
+	report_say(&one, "a", 0, "text");
+	report_say(&one, "a", 0, "text");
+	report_say(&two, "a", 0, "text");
+	assert_int_equal(ready(), 2);
+	r = record(0);
+	assert_int_equal(r->kind, CHECK_PROTO);
+	assert_string_equal(r->kind_name, "proto-x-one");
+	assert_string_equal(r->text, "text (X 1.0)");
+	assert_string_equal(r->fix, "Not.");
+	assert_int_equal(atomic_load(&shared->seen[r->seen].count), 2);
+	assert_string_equal(record(1)->kind_name, "proto-x-two");
+	shared->wanted.kinds &= ~(1ull << CHECK_PROTO);
+	report_say(&one, "b", 0, "text");
+	assert_int_equal(ready(), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_once),    TEST(test_modules),
-		TEST(test_history), TEST(test_store),
-		TEST(test_full),    TEST(test_threads),
-		TEST(test_killed),  cmocka_unit_test(test_kinds),
+		TEST(test_once),
+		TEST(test_modules),
+		TEST(test_history),
+		TEST(test_store),
+		TEST(test_full),
+		TEST(test_threads),
+		TEST(test_killed),
+		TEST(test_models),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_kinds_of_models),
 	};
 
 	if (guard_install())

@@ -13,13 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "check/check.h"
+
 #define CHECK_MAGIC	0x75766669636b3031ull /* "uvfick01" */
 #define CHECK_SLOTS	128u
 #define CHECK_SEEN	4096u /* different mistakes that are told apart */
 #define CHECK_MODULES	256u
 #define CHECK_FRAMES	32u
 #define CHECK_PARTS	4u
-#define CHECK_KINDS	64u
 #define CHECK_NO_MODULE 0xffffu
 
 struct check_stack {
@@ -55,7 +56,7 @@ struct check_record {
 	uint64_t time; /* CLOCK_REALTIME, ns */
 	int32_t pid, tid;
 	uint32_t seen; /* index in @seen of struct check_shared */
-	uint32_t kind; /* index in the table of kinds */
+	uint32_t kind; /* index in the table of kinds, or CHECK_PROTO */
 	int32_t err;
 	uint32_t access; /* enum report_access */
 	uint32_t bar;
@@ -70,6 +71,9 @@ struct check_record {
 	char call[32]; /* the program's call, empty: it was on a thread of uvfio's */
 	char reg[64];
 	char text[512];
+	/* of a kind of a model's: what is in the table for others */
+	char kind_name[CHECK_RULE_NAME];
+	char fix[320];
 	struct check_stack stack;
 	struct check_part part[CHECK_PARTS];
 };
@@ -100,7 +104,7 @@ struct check_module {
 struct check_shared {
 	uint64_t magic, size;
 	/* set by `uvfio run` before the program starts */
-	uint64_t kinds; /* a bit each: those that are looked for */
+	struct check_wanted wanted;
 	uint32_t fatal; /* stop at the first one */
 	/* ---- */
 	atomic_uint closed; /* nobody reads any more: reports go to the log */

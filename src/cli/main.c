@@ -59,9 +59,14 @@ static void print_kinds(void)
 			printf("\n%s\n", k->group);
 		printf("  %-18s%s\n", k->name, k->line);
 	}
+	printf("\nproto\n");
+	fflush(stdout);
+	machine_list_kinds(STDOUT_FILENO, NULL);
 	printf("\n--check=LIST adds kinds or groups to those that are looked for, or takes them\n"
-	       "away: --check=-dma-rights, --check=-all,dma. `uvfio help KIND` explains one;\n"
-	       "uvfio-check(7) has all.\n");
+	       "away: --check=-dma-rights, --check=-all,dma,proto-nvme. `uvfio help KIND` explains "
+	       "one;\n"
+	       "uvfio-check(7) has all. Those of a model of your own are in `uvfio models "
+	       "./X.so`.\n");
 }
 
 static void print_kind(const struct check_kind *k)
@@ -92,6 +97,16 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 		else if (!rc)
 			print_kind(&check_kinds[kind]);
 		return rc;
+	}
+	if (!strncmp(argv[a.next - 1], "proto-", 6)) {
+		rc = cli_no_more(&a) ?: machine_list_kinds(STDOUT_FILENO, argv[a.next - 1]);
+		if (rc == -ENOENT)
+			return cli_error(
+				cmd,
+				"there is no kind '%s': `uvfio help check` lists them, and "
+				"`uvfio models ./MINE.so` those of a model of your own",
+				argv[a.next - 1]);
+		return rc < 0 ? cli_error(cmd, "%s", strerror(-rc)) : rc;
 	}
 	if (!about || !about->summary)
 		return unknown_command(argv[a.next - 1]);

@@ -218,13 +218,19 @@ static int set_check(struct run *r, const char *kinds)
 	unsigned len;
 
 	if (!r->checks)
-		r->check.kinds = check_kinds_default();
+		check_wanted_default(&r->check.wanted);
 	r->checks = true;
-	if (kinds && check_kinds_parse(kinds, &r->check.kinds, &bad, &len))
+	if (kinds && check_wanted_parse(kinds, &r->check.wanted, &bad, &len))
 		return cli_error(r->cmd,
 				 "--check=%s: '%.*s' is no kind of mistakes: `uvfio help check` "
 				 "lists them",
 				 kinds, (int)len, bad);
+	for (unsigned i = 0; i < r->check.wanted.rules; i++)
+		if (!machine_may_be_kind(r->check.wanted.rule[i].name))
+			return cli_error(r->cmd,
+					 "--check: '%s' is no kind of mistakes: `uvfio help check` "
+					 "lists them",
+					 r->check.wanted.rule[i].name);
 	return 0;
 }
 

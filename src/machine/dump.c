@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* machine/dump.c: what `uvfio dump` and `uvfio models` print. */
+/* machine/dump.c: what `uvfio dump`, `uvfio models` and `uvfio help` print of models. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,11 +79,26 @@ static void print_option(FILE *f, const struct uvfio_option *o, const char *valu
 	fputc('\n', f);
 }
 
-static void print_model(FILE *f, const struct uvfio_model *m)
+/* Print the mistakes of drivers that @m knows. @in: how far the lines are moved in. */
+static void print_kinds(FILE *f, const struct uvfio_model *m, unsigned in)
+{
+	for (const struct uvfio_kind *k = m->kinds; k && k->name; k++) {
+		int n = fprintf(f, "%*sproto-%s-%s", (int)in, "", m->name, k->name);
+
+		fprintf(f, "%*s%s\n", n < 31 ? 32 - n : 1, "", k->line);
+	}
+}
+
+/* @kinds: the mistakes of drivers that it knows, too. */
+static void print_model(FILE *f, const struct uvfio_model *m, bool kinds)
 {
 	fprintf(f, "%s\n    %s\n", m->name, m->summary ? m->summary : "");
 	for (const struct uvfio_option *o = m->options; o && o->name; o++)
 		print_option(f, o, NULL);
+	if (kinds && m->kinds) {
+		fputs("    mistakes of a driver that it knows:\n", f);
+		print_kinds(f, m, 4);
+	}
 	fputc('\n', f);
 }
 
@@ -124,9 +139,9 @@ static void print_provider(FILE *f, const struct machine_provider *p)
 static void print_models(FILE *f, const struct choice *c)
 {
 	if (c->model)
-		print_model(f, c->model);
+		print_model(f, c->model, true);
 	for (const struct uvfio_model *const *m = models_builtin; is_all(c) && *m; m++)
-		print_model(f, *m);
+		print_model(f, *m, false);
 	for (const struct machine_provider *const *p = machine_providers; (*p)->prefix; p++)
 		if (is_all(c) || *p == c->provider)
 			print_provider(f, *p);
@@ -189,4 +204,57 @@ int machine_list_models(int fd, const char *only)
 int machine_list_names(int fd, const char *only)
 {
 	return list(fd, only, print_names);
+}
+
+/* ---- kinds of mistakes ---- */
+
+/* True if @name is that of @k, or how it begins. */
+static bool fits(const char *name, const struct uvfio_model *m, const struct uvfio_kind *k)
+{
+	char full[128];
+	size_t len = strlen(name);
+
+	snprintf(full, sizeof(full), "proto-%s-%s", m->name, k->name);
+	return !strncmp(full, name, len) && (!full[len] || full[len] == '-');
+}
+
+bool machine_may_be_kind(const char *name)
+{
+	for (const struct uvfio_model *const *m = models_builtin; *m; m++) {
+		size_t len = strlen((*m)->name);
+
+		if (strncmp(name, "proto-", 6) || strncmp(name + 6, (*m)->name, len) ||
+		    (name[6 + len] && name[6 + len] != '-'))
+			continue;
+		for (const struct uvfio_kind *k = (*m)->kinds; k && k->name; k++)
+			if (fits(name, *m, k))
+				return true;
+		return false;
+	}
+	return true;
+}
+
+int machine_list_kinds(int fd, const char *only)
+{
+	FILE *f = stream(fd);
+	bool found = false;
+	int rc;
+
+	if (!f)
+		return -errno;
+	for (const struct uvfio_model *const *m = models_builtin; *m; m++) {
+		if (!only)
+			print_kinds(f, *m, 2);
+		for (const struct uvfio_kind *k = only ? (*m)->kinds : NULL; k && k->name; k++) {
+			if (!fits(only, *m, k))
+				continue;
+			fprintf(f, "%sproto-%s-%s: %s%s%s%s.\n\nWhat to do: %s\n",
+				found ? "\n" : "", (*m)->name, k->name, k->line,
+				k->section ? " (" : "", k->section ? k->section : "",
+				k->section ? ")" : "", k->fix);
+			found = true;
+		}
+	}
+	rc = finish(f);
+	return rc || !only || found ? rc : -ENOENT;
 }

@@ -264,4 +264,14 @@ int machine_list_models(int fd, const char *only);
  * each with a "=" behind. The same.
  */
 int machine_list_names(int fd, const char *only);
+/*
+ * Write the mistakes of drivers that built-in models know (struct uvfio_kind): a line each, or the
+ * explanation of @only, also of several whose names begin so. 0, -ENOENT (no such kind) or -errno.
+ */
+int machine_list_kinds(int fd, const char *only);
+/*
+ * True if there is a kind @name, or one that begins so; also if its model is none that is built in,
+ * as it may be in a shared object of the user's then.
+ */
+bool machine_may_be_kind(const char *name);
 #endif

@@ -232,6 +232,10 @@ struct uvfio_dev {
 	atomic_bool lost;		  /* somebody pulled it out (removal.c) */
 	struct pci_sriov *iov;		  /* of a PF, or NULL */
 	struct {
+		struct report_code *is;
+		unsigned n;
+	} kinds; /* kinds.c */
+	struct {
 		struct uvfio_region is[PCI_REGIONS_MAX];
 		unsigned n;
 	} regions; /* regions.c */
@@ -319,6 +323,14 @@ bool pci_reg_name(const struct uvfio_reg *table, unsigned bar, uint64_t off,
 		  char name[PCI_REG_NAME]);
 /* Return how many bytes that register has, or 0. */
 unsigned pci_reg_width(const struct uvfio_reg *table, unsigned bar, uint64_t off);
+
+/* ---- kinds.c ---- */
+
+/* Return what is wrong with a model's table of kinds (may be NULL), or NULL. */
+const char *pci_kinds_wrong(const struct uvfio_kind *table);
+/* Make the codes of its reports; 0 or -ENOMEM. */
+int pci_kinds_new(pci_function *fn);
+void pci_kinds_free(pci_function *fn);
 
 /* ---- options.c ---- */
 

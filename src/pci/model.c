@@ -105,6 +105,9 @@ int pci_model_take(const struct uvfio_model *theirs, struct uvfio_model *full, c
 		return refuse(why, size,
 			      "uvfio_model.track, dirty, save_dirty and load_dirty come together, "
 			      "and need state_version");
+	if (pci_kinds_wrong(full->kinds))
+		return refuse(why, size, "an entry of uvfio_model.kinds %s",
+			      pci_kinds_wrong(full->kinds));
 	if (!full->name || !full->create)
 		return refuse(why, size, "uvfio_model.%s is not set",
 			      full->name ? "create" : "name");

@@ -11,6 +11,7 @@
 struct mistake {
 	struct check_record r;
 	const struct check_kind *kind;
+	struct check_kind of_model; /* @kind, if it is none of the table */
 	struct symbol_stack stack;
 	struct symbol_stack part[CHECK_PARTS];
 };

@@ -21,8 +21,8 @@
 
 /* What is kept of a mistake for the summary. */
 struct told {
-	unsigned seen, kind;
-	char *place;
+	unsigned seen;
+	char *kind, *place;
 };
 
 struct check_show {
@@ -96,7 +96,7 @@ int check_show_new(const char *dir, const struct check_show_options *o, struct c
 		goto fail_errno;
 	close(fd);
 	s->shared->size = sizeof(*s->shared);
-	s->shared->kinds = o->kinds;
+	s->shared->wanted = o->wanted;
 	s->shared->fatal = o->fatal;
 	s->shared->magic = CHECK_MAGIC;
 	*out = s;
@@ -124,13 +124,15 @@ static bool tidy(struct check_record *r)
 	END(r->call);
 	END(r->reg);
 	END(r->text);
+	END(r->kind_name);
+	END(r->fix);
 	if (r->parts > CHECK_PARTS)
 		r->parts = CHECK_PARTS;
 	for (unsigned i = 0; i < r->parts; i++) {
 		END(r->part[i].call);
 		END(r->part[i].reg);
 	}
-	return r->kind < check_num_kinds && r->seen < CHECK_SEEN;
+	return (r->kind < check_num_kinds || r->kind == CHECK_PROTO) && r->seen < CHECK_SEEN;
 }
 
 static void write_all(int fd, const char *text, size_t n)
@@ -161,7 +163,7 @@ static void remember(struct check_show *s)
 		s->room = s->room * 2 + 16;
 	}
 	t = &s->told[s->num_told++];
-	*t = (struct told){ .seen = s->mistake.r.seen, .kind = s->mistake.r.kind };
+	*t = (struct told){ .seen = s->mistake.r.seen, .kind = strdup(s->mistake.kind->name) };
 	f = open_memstream(&t->place, &len);
 	if (!f)
 		return;
@@ -189,7 +191,8 @@ static bool show(struct check_show *s)
 {
 	struct mistake *m = &s->mistake;
 
-	m->kind = &check_kinds[m->r.kind];
+	m->of_model = (struct check_kind){ m->r.kind_name, "proto", "", m->r.fix, "" };
+	m->kind = m->r.kind == CHECK_PROTO ? &m->of_model : &check_kinds[m->r.kind];
 	symbols_find(s->symbols, s->shared->module, &m->r.stack, &m->stack);
 	for (unsigned i = 0; i < m->r.parts; i++)
 		symbols_find(s->symbols, s->shared->module, &m->r.part[i].stack, &m->part[i]);
@@ -285,7 +288,7 @@ static void put_summary(struct check_show *s, FILE *f)
 		const struct told *t = &s->told[i];
 		unsigned n = atomic_load(&s->shared->seen[t->seen].count);
 
-		fprintf(f, "==%u==   %s: %s%s", pid, check_kinds[t->kind].name,
+		fprintf(f, "==%u==   %s: %s%s", pid, t->kind ? t->kind : "",
 			t->place ? t->place : "", n > 1 ? "" : "\n");
 		if (n > 1)
 			fprintf(f, ", %u times\n", n);
@@ -331,8 +334,10 @@ void check_show_free(struct check_show *s)
 	if (!s)
 		return;
 	check_show_end(s);
-	for (unsigned i = 0; i < s->num_told; i++)
+	for (unsigned i = 0; i < s->num_told; i++) {
+		free(s->told[i].kind);
 		free(s->told[i].place);
+	}
 	free(s->told);
 	if (s->shared != MAP_FAILED)
 		munmap(s->shared, sizeof(*s->shared));

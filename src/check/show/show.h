@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "check/check.h"
+
 struct check_show;
 struct check_show_options {
-	uint64_t kinds;	       /* those that are looked for */
+	struct check_wanted wanted;
 	bool fatal;	       /* a process stops at its first one */
 	const char *log_file;  /* where blocks go; NULL: standard error */
 	const char *file;      /* where lines of JSON go; NULL: nowhere */

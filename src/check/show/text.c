@@ -170,7 +170,8 @@ void show_text(FILE *f, const struct mistake *m)
 			 "memory is 0x%" PRIx64,
 			 r->at, r->meant);
 	put_wrapped(&b, m->kind->fix);
-	put_line(&b, "  (uvfio help %s)", m->kind->name);
+	if (m->kind != &m->of_model)
+		put_line(&b, "  (uvfio help %s)", m->kind->name);
 	put_line(&b, "%s", "");
 }
 
