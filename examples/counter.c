@@ -3,7 +3,7 @@
  * counter: a complete PCI device in about a hundred lines. It counts what a driver tells it to;
  * each time the count comes to the limit it starts again, writes the number of laps to the driver's
  * memory and interrupts. So it has what most devices are made of: registers, DMA, interrupts, an
- * option, a reset.
+ * option, a reset. And it tells the driver of its mistakes: see counter_kinds.
  *
  *	cc -shared -fPIC -o counter.so counter.c $(pkg-config --cflags uvfio)
  *	uvfio run --device ./counter.so,step=2 -- ./counter_driver
@@ -14,7 +14,8 @@
  *	0x04 ADD     WO    count so many times, STEP each
  *	0x08 LIMIT   RW    a lap; 0: no end
  *	0x0c STATUS  RW1C  bit 0: a lap is complete (interrupt), bit 1: REPORT could not be written
- *	0x10 REPORT  RW    64 bits: I/O address of the 8 bytes where the laps go; 0: nowhere
+ *	0x10 REPORT  RW    64 bits: I/O address of the 8 bytes where the laps go; 0: nowhere; a
+ *			   multiple of 8: the low bits are not there
  *	0x18 STEP    RO    the option
  *
  * Everything that the PCI standard defines is uvfio's: config space, the MSI-X table in BAR1,
@@ -30,6 +31,30 @@
 struct counter {
 	uint32_t count, limit, status, step;
 	uint64_t report, laps;
+};
+
+/*
+ * What a driver must not do. uvfio_report_reg() names it in the log, and `uvfio run --check` with
+ * the line of the driver's source.
+ */
+enum { REPORT_UNALIGNED };
+static const struct uvfio_kind counter_kinds[] = {
+	[REPORT_UNALIGNED] = { .name = "report-unaligned",
+			       .line = "REPORT is no multiple of 8",
+			       .section = "examples/counter.c, REPORT",
+			       .fix = "Align the 8 bytes where the laps go." },
+	{ 0 },
+};
+
+/* The names of the registers, in the order of their places. */
+static const struct uvfio_reg counter_regs[] = {
+	{ .name = "COUNT", .offset = 0x00, .width = 4, .access = UVFIO_REG_RO },
+	{ .name = "ADD", .offset = 0x04, .width = 4, .access = UVFIO_REG_WO },
+	{ .name = "LIMIT", .offset = 0x08, .width = 4 },
+	{ .name = "STATUS", .offset = 0x0c, .width = 4, .access = UVFIO_REG_W1C },
+	{ .name = "REPORT", .offset = 0x10, .width = 8 },
+	{ .name = "STEP", .offset = 0x18, .width = 4, .access = UVFIO_REG_RO, .varies = true },
+	{ 0 },
 };
 
 /*
@@ -114,7 +139,11 @@ static int counter_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, u
 		uvfio_intx(dev, c->status); /* with MSI-X enabled uvfio keeps the pin quiet */
 		break;
 	case 0x10:
-		c->report = value;
+		if (value & 7)
+			uvfio_report_reg(dev, REPORT_UNALIGNED, 0, offset, &value,
+					 "0x%llx is not a multiple of 8",
+					 (unsigned long long)value);
+		c->report = value & ~7ull; /* as the chip does, whatever was meant */
 		break;
 	default:
 		break;
@@ -210,6 +239,8 @@ UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
 	.reset = counter_reset,
 	.bar_read = counter_read,
 	.bar_write = counter_write,
+	.regs = counter_regs,
+	.kinds = counter_kinds,
 	.state_version = 1,
 	.describe = counter_describe,
 	.save = counter_save,

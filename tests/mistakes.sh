@@ -15,11 +15,13 @@ compile() {
 		-o "$tmp/$name.$mistake" "$name.c" -pthread
 }
 field() { sed -n "s/\. .*//; s/.*$2: \([^;]*\).*/\1/p" "$1.c" | head -n 1; }
+# the device that NAME drives; COUNTER is the example's
+device() { field "$1" device | sed "s,^COUNTER,$build/examples/counter.so,"; }
 # drive NAME MISTAKE OPTION...: runs it, with the reports in $tmp/log; its status is in $rc
 drive() {
 	local name=$1 mistake=$2; shift 2
 	timeout 60 "$U" run --check --error-exitcode 99 --log-file "$tmp/log" "$@" \
-		--device "$(field "$name" device)" -- "$tmp/$name.$mistake" >"$tmp/out" 2>&1
+		--device "$(device "$name")" -- "$tmp/$name.$mistake" >"$tmp/out" 2>&1
 	rc=$?
 }
 # the file and line of the first frame that is in the driver's own file
