@@ -23,6 +23,22 @@ struct backtrace {
 void backtrace_take(struct backtrace *b, const struct call_site *from, unsigned max);
 
 /*
+ * What the stack held where backtrace_take() read it. As long as that is so, it finds the same
+ * places from the same registers: code and tables do not change while they are loaded.
+ */
+#define BACKTRACE_WORDS 128u
+struct backtrace_words {
+	uint32_t n;
+	bool not_all; /* there was more */
+	struct {
+		uint64_t at, value;
+	} word[BACKTRACE_WORDS];
+};
+/* backtrace_take(), which notes what it reads. */
+void backtrace_take_noting(struct backtrace *b, const struct call_site *from, unsigned max,
+			   struct backtrace_words *words);
+
+/*
  * Return an address in the instruction that frame @i is at, by which its function and line are
  * looked up.
  */

@@ -341,10 +341,12 @@ static uint64_t peek(struct value_stack *s, unsigned i)
 
 static void deref(const struct cfi_memory *m, struct value_stack *s, unsigned bytes)
 {
-	uint64_t v = 0;
+	uint64_t at = pop(s), v = 0;
 
-	if (!bytes || bytes > 8 || !m->read(m->arg, pop(s), &v, bytes))
+	if (!bytes || bytes > 8 || !m->read(m->arg, at, &v, bytes))
 		s->bad = true;
+	else if (m->used)
+		m->used(m->arg, at, v, bytes);
 	push(s, v);
 }
 
@@ -409,13 +411,14 @@ static bool binary(struct value_stack *s, uint8_t op)
 	return true;
 }
 
-static void register_value(struct value_stack *s, const struct cfi_regs *regs, uint64_t reg,
-			   int64_t offset)
+static void register_value(const struct cfi_memory *m, struct value_stack *s,
+			   const struct cfi_regs *regs, uint64_t reg, int64_t offset)
 {
 	if (reg >= CFI_REGS || !(regs->known >> reg & 1)) {
 		s->bad = true;
 		return;
 	}
+	cfi_use(m, regs, (unsigned)reg);
 	push(s, regs->r[reg] + (uint64_t)offset);
 }
 
@@ -432,7 +435,7 @@ static void operation(struct cursor *c, struct value_stack *s, const struct cfi_
 	}
 	if (op >= 0x70 && op <= 0x8f) { /* breg */
 		n = get_sleb(c);
-		register_value(s, regs, op - 0x70u, n);
+		register_value(c->m, s, regs, op - 0x70u, n);
 		return;
 	}
 	switch (op) {
@@ -508,7 +511,7 @@ static void operation(struct cursor *c, struct value_stack *s, const struct cfi_
 	case 0x92: /* bregx */
 		a = get_uleb(c);
 		n = get_sleb(c);
-		register_value(s, regs, a, n);
+		register_value(c->m, s, regs, a, n);
 		return;
 	case 0x94: /* deref_size */
 		deref(c->m, s, get8(c));
@@ -759,31 +762,42 @@ static bool carry_out(struct program *p, const struct cfi_memory *m, uint64_t at
 	return false;
 }
 
-/* Give @next the caller's @reg: true, or false if nothing is known of it. */
-static bool apply(const struct cfi_memory *m, const struct rule *r, unsigned reg, uint64_t cfa,
-		  const struct cfi_regs *regs, uint64_t *v)
+/* Give @next the caller's @reg, if it is known. */
+static void apply(const struct cfi_memory *m, const struct rule *r, unsigned reg, uint64_t cfa,
+		  const struct cfi_regs *regs, struct cfi_regs *next)
 {
+	uint64_t at, v;
+
 	switch (r->how) {
 	case HOW_SAME:
-		*v = regs->r[reg];
-		return regs->known >> reg & 1;
-	case HOW_OFFSET:
-		return m->read(m->arg, cfa + (uint64_t)r->offset, v, sizeof(*v));
-	case HOW_VAL_OFFSET:
-		*v = cfa + (uint64_t)r->offset;
-		return true;
 	case HOW_REG:
-		if (r->reg >= CFI_REGS || !(regs->known >> r->reg & 1))
-			return false;
-		*v = regs->r[r->reg];
-		return true;
+		at = r->how == HOW_SAME ? reg : r->reg;
+		if (at >= CFI_REGS || !(regs->known >> at & 1))
+			return;
+		cfi_set(next, reg, regs->r[at], regs->from[at]);
+		return;
+	case HOW_OFFSET:
+		at = cfa + (uint64_t)r->offset;
+		if (!m->read(m->arg, at, &v, sizeof(v)))
+			return;
+		cfi_set(next, reg, v, at);
+		return;
+	case HOW_VAL_OFFSET:
+		cfi_set(next, reg, cfa + (uint64_t)r->offset, 0);
+		return;
 	case HOW_EXPR:
-		return evaluate(m, r->at, r->len, regs, &cfa, v) &&
-		       m->read(m->arg, *v, v, sizeof(*v));
+		if (!evaluate(m, r->at, r->len, regs, &cfa, &at) ||
+		    !m->read(m->arg, at, &v, sizeof(v)))
+			return;
+		cfi_set(next, reg, v, at);
+		return;
 	case HOW_VAL_EXPR:
-		return evaluate(m, r->at, r->len, regs, &cfa, v);
+		if (!evaluate(m, r->at, r->len, regs, &cfa, &v))
+			return;
+		cfi_set(next, reg, v, 0);
+		return;
 	default:
-		return false;
+		return;
 	}
 }
 
@@ -792,7 +806,7 @@ enum cfi_result cfi_step(const struct cfi_memory *m, uint64_t hdr, uint64_t pc,
 {
 	struct cfi_regs next = { .known = 0 };
 	struct program p = { .pc = pc };
-	uint64_t fde = find_fde(m, hdr, pc), cfa, v;
+	uint64_t fde = find_fde(m, hdr, pc), cfa;
 	struct entry e;
 
 	if (!fde || !read_fde(m, fde, pc, &e))
@@ -813,15 +827,16 @@ enum cfi_result cfi_step(const struct cfi_memory *m, uint64_t hdr, uint64_t pc,
 	} else {
 		if (p.row.cfa_reg >= CFI_REGS || !(regs->known >> p.row.cfa_reg & 1))
 			return CFI_BROKEN;
+		cfi_use(m, regs, (unsigned)p.row.cfa_reg);
 		cfa = regs->r[p.row.cfa_reg] + (uint64_t)p.row.cfa_offset;
 	}
 	for (unsigned i = 0; i < CFI_REGS; i++) {
 		if (i == CFI_RSP && p.row.reg[i].how == HOW_SAME)
-			cfi_set(&next, i, cfa);
+			cfi_set(&next, i, cfa, 0);
 		else if (i == CFI_RIP && p.row.reg[i].how == HOW_SAME)
 			return CFI_BROKEN;
-		else if (apply(m, &p.row.reg[i], i, cfa, regs, &v))
-			cfi_set(&next, i, v);
+		else
+			apply(m, &p.row.reg[i], i, cfa, regs, &next);
 	}
 	if (!(next.known >> CFI_RIP & 1))
 		return CFI_BROKEN;

@@ -15,20 +15,35 @@ enum { CFI_RBP = 6, CFI_RSP = 7, CFI_RIP = 16, CFI_REGS };
 
 struct cfi_regs {
 	uint64_t r[CFI_REGS];
-	uint32_t known; /* a bit each */
+	uint64_t from[CFI_REGS]; /* where it was read; 0: it was not */
+	uint32_t known;		 /* a bit each */
 };
 
-static inline void cfi_set(struct cfi_regs *regs, unsigned reg, uint64_t value)
+/* @from: where @value was read, or 0 */
+static inline void cfi_set(struct cfi_regs *regs, unsigned reg, uint64_t value, uint64_t from)
 {
 	regs->r[reg] = value;
+	regs->from[reg] = from;
 	regs->known |= 1u << reg;
 }
 
-/* Copy memory: false if not all of it is there. */
 struct cfi_memory {
+	/* Copy memory: false if not all of it is there. */
 	bool (*read)(void *arg, uint64_t addr, void *buf, size_t n);
+	/*
+	 * Told of what was read, besides tables, and of registers that were read there and are
+	 * needed now: nothing else decides about what is found. May be NULL.
+	 */
+	void (*used)(void *arg, uint64_t addr, uint64_t value, size_t n);
 	void *arg;
 };
+
+/* Tell that register @reg is needed. */
+static inline void cfi_use(const struct cfi_memory *m, const struct cfi_regs *regs, unsigned reg)
+{
+	if (m->used && regs->from[reg])
+		m->used(m->arg, regs->from[reg], regs->r[reg], sizeof(regs->r[reg]));
+}
 
 enum cfi_result {
 	CFI_DONE,   /* @regs are those of the caller */

@@ -32,7 +32,7 @@ static bool read_test(void *arg, uint64_t addr, void *buf, size_t n)
 	return true;
 }
 
-static const struct cfi_memory memory = { read_test, NULL };
+static const struct cfi_memory memory = { read_test, NULL, NULL };
 
 static void put(unsigned bytes, uint64_t v)
 {
@@ -87,9 +87,9 @@ static void write_tables(const char *augmentation, const uint8_t *own, unsigned 
 static enum cfi_result step(uint64_t pc, struct cfi_regs *regs)
 {
 	*regs = (struct cfi_regs){ .known = 0 };
-	cfi_set(regs, CFI_RSP, STACK);
-	cfi_set(regs, CFI_RBP, STACK + 64);
-	cfi_set(regs, CFI_RIP, pc);
+	cfi_set(regs, CFI_RSP, STACK, 0);
+	cfi_set(regs, CFI_RBP, STACK + 64, 0);
+	cfi_set(regs, CFI_RIP, pc, 0);
 	return cfi_step(&memory, TABLES, pc, regs);
 }
 

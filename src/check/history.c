@@ -19,7 +19,7 @@
 
 #define ENTRIES	     8192u
 #define STORES	     64u
-#define STACK_FRAMES 24u
+#define STACK_FRAMES CHECK_PAST_FRAMES
 #define STORE_FRAMES 16u
 
 struct words {
@@ -79,7 +79,7 @@ static void take_stack(struct backtrace *b, unsigned max)
 
 	b->n = b->exact = 0;
 	if (call)
-		backtrace_take(b, &call->from, max);
+		check_stack_take(b, &call->from, max);
 }
 
 /* ---- mappings ---- */

@@ -10,6 +10,16 @@
 /* Fill in the modules of @b's frames, and copy it. */
 void check_stack_set(struct check_shared *s, struct check_stack *to, const struct backtrace *b);
 
+/* ---- stacks.c: stacks that are taken again and again ---- */
+#define CHECK_PAST_FRAMES 24u
+/* Memory for it; 0 or -errno. */
+int check_stacks_start(void);
+void check_stacks_stop(void);
+/* In a forked child: nobody writes a slot any more. */
+void check_stacks_forked(void);
+/* backtrace_take(), of at most CHECK_PAST_FRAMES; quick where it was taken before. */
+void check_stack_take(struct backtrace *b, const struct call_site *from, unsigned max);
+
 /* ---- history.c: what happened before, of this process ---- */
 /* Memory for it; 0 or -errno. */
 int check_history_start(void);

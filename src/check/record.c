@@ -375,6 +375,11 @@ int check_start_with(struct check_shared *s, bool stops)
 	rc = check_history_start();
 	if (rc)
 		return rc;
+	rc = check_stacks_start();
+	if (rc) {
+		check_history_stop();
+		return rc;
+	}
 	shared = s;
 	may_stop = stops;
 	kind_stale = check_kind_find("dma-stale");
@@ -413,10 +418,12 @@ void check_stop(void)
 	report_unsubscribe(&subscriber);
 	event_unlisten(check_history_note);
 	check_history_stop();
+	check_stacks_stop();
 	shared = NULL;
 }
 
 void check_forked(void)
 {
 	check_history_forked();
+	check_stacks_forked();
 }

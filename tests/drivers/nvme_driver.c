@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nvme.h"
@@ -226,6 +227,15 @@ static void io_idle(struct io *io)
 	__builtin_ia32_pause();
 }
 
+/* Return the time that this thread has had a processor. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
 /* @depth commands under way for so long; how many completed. */
 static uint64_t io_run(struct io *io, double seconds, double *took)
 {
@@ -264,13 +274,15 @@ static void command_perf(struct nvme *n, const struct options *o)
 {
 	struct io io;
 	double took;
-	uint64_t done, rung;
+	uint64_t done, rung, cpu;
 
 	io_open(&io, n, o);
 	if (o->warmup > 0)
 		io_run(&io, o->warmup, &took);
 	rung = io.q->doorbells;
+	cpu = cpu_ns();
 	done = io_run(&io, o->seconds, &took);
+	cpu = cpu_ns() - cpu;
 	rung = io.q->doorbells - rung;
 	/*
 	 * the mean of the time between submission and completion, by Little's law: the depth is
@@ -278,12 +290,15 @@ static void command_perf(struct nvme *n, const struct options *o)
 	 */
 	printf(o->json ? "{\"iops\": %.0f, \"mib_per_s\": %.1f, \"mean_latency_us\": %.2f, "
 			 "\"completions\": %llu, \"seconds\": %.3f, \"depth\": %u, "
-			 "\"size\": %llu, \"doorbells\": %llu}\n"
+			 "\"size\": %llu, \"doorbells\": %llu, "
+			 "\"cpu_ns\": %.1f}\n"
 		       : "iops %.0f, MiB/s %.1f, mean latency %.2f us; %llu completions in %.3f s, "
-			 "depth %u, %llu bytes each, %llu doorbells rung\n",
+			 "depth %u, %llu bytes each, %llu doorbells rung, %.1f ns of the "
+			 "thread's processor each\n",
 	       (double)done / took, (double)done * (double)o->size / took / 1048576.0,
 	       done ? took * 1e6 * o->depth / (double)done : 0.0, (unsigned long long)done, took,
-	       o->depth, (unsigned long long)o->size, (unsigned long long)rung);
+	       o->depth, (unsigned long long)o->size, (unsigned long long)rung,
+	       done ? (double)cpu / (double)done : 0.0);
 }
 
 static void execute(struct nvme *n, const struct nvme_command *c)
