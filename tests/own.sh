@@ -6,6 +6,7 @@
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
+export TMPDIR=$tmp/runs; mkdir "$TMPDIR"
 own() { timeout 300 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" "$@"; }
 
 own --device edu,process=own -- "$build/test/own_client" >"$tmp/said" 2>&1
@@ -74,6 +75,65 @@ END
 own --device edu,process=own -- bash "$tmp/script" >"$tmp/said" 2>&1
 has "when their process is killed the answer is ENODEV" "No such device" "$tmp/said"
 has "and a line says so" "the process that has the run's devices does not answer"
+
+# ---- a driver that fails leaves its devices to be looked at ----
+# Run the doomed driver, to end as "$2 $3" says, with the options $1; look at the devices when they are held. Its status is in $status.
+dies() {
+	local run=()
+	: >"$tmp/held"; : >"$tmp/looked"
+	timeout 100 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" $1 --device "nvme,image=$tmp/image,process=own" -- "$build/test/own_doomed" "$2" "$3" 2>"$tmp/held" &
+	for ((i = 0; i < 1000; i++)); do
+		[[ -s $tmp/held ]] && break
+		kill -0 $! 2>/dev/null || break
+		sleep 0.02
+	done
+	run=($(sed -n 's/.*--run \([^ ]*\) list.*gdb -p \([0-9]*\).*to process \([0-9]*\).*/\1 \2 \3/p' "$tmp/held"))
+	if [[ ${#run[@]} -eq 3 ]]; then look "${run[@]}" >"$tmp/looked" 2>&1; fi
+	wait $! 2>/dev/null; status=$?
+}
+held() { grep -c 'its devices are held as it left them' "$tmp/held"; }
+look() {
+	"$build/uvfio" ctl --run "$1" list
+	! type gdb >/dev/null 2>&1 || timeout 60 gdb -p "$2" -batch -ex bt 2>&1
+	kill "$3"
+}
+dies --hold signal 9
+same "the run of a driver that is killed ends, with its signal, when the run gets SIGTERM" 137 $status
+has "meanwhile the devices are held" "the program was ended by SIGKILL, and its devices are held as it left them" "$tmp/held"
+has "open in their process" '^0000:01:00.0 *nvme .* D0 .*uvfio-devices \([0-9]*\) by group' "$tmp/looked"
+if type gdb >/dev/null 2>&1 && ! grep -q 'ptrace: Operation not permitted' "$tmp/looked"; then has "a debugger is attached to it" 'in own_serve ' "$tmp/looked"; fi
+look() { kill -INT "$3"; }
+dies --hold signal 11
+same "^C ends it, too" "139 1" "$status $(held)"
+look() { "$build/uvfio" ctl --run "$1" release; }
+dies --hold status 7
+same "and uvfio ctl release, of a driver that ended with a status" "7 1" "$status $(held)"
+dies --hold status 0
+same "one that ended well holds nothing" "0 0" "$status $(held)"
+dies --hold=always,1 status 0
+same "but with always" "0 1" "$status $(held)"
+look() { :; }
+dies --hold=1 signal 9
+same "one second is enough for it" "137 1" "$status $(held)"
+look() { kill -9 "$2"; }
+dies --hold signal 9
+same "nor does it wait for devices whose process was killed" "137 1" "$status $(held)"
+has "and says so" "the devices' process has ended" "$tmp/held"
+has "only devices with a process of their own" "only devices with process=own can be held" <("$build/uvfio" run --hold --device edu -- true 2>&1)
+has "--hold=never" "write always, a number of seconds, or both" <("$build/uvfio" run --hold=never --device edu,process=own -- true 2>&1)
+same "nothing is left of all these runs" "" "$(ls -d "$TMPDIR"/uvfio-* 2>/dev/null)"
+# a shell that goes on: the driver's devices are as they were until somebody comes
+cat >"$tmp/script" <<'END'
+"$1" signal 9
+"$2" ctl list >"$3"
+"$1" signal 9
+"$2" ctl unplug 01:00.0
+END
+: >"$tmp/looked"
+own --hold --device "nvme,image=$tmp/image,process=own" -- bash "$tmp/script" "$build/test/own_doomed" "$build/uvfio" "$tmp/looked" >"$tmp/said" 2>&1
+same "a shell whose drivers are killed, the second one on the devices that the first left: its end" 0 $?
+has "between them they are open" '^0000:01:00.0 *nvme .* D0 .*by group' "$tmp/looked"
+has "and to be unplugged they are given up" "0000:01:00.0 is gone" "$tmp/said"
 
 for wrong in "edu,process=mine|process=mine: write own or program" "socket=/x,process=own|process=own is for models" "nvme,process=own,migration=on|not with migration=on"; do
 	has "refused: --device ${wrong%|*}" "${wrong#*|}" <("$build/uvfio" run --device "${wrong%|*}" -- true 2>&1)

@@ -89,10 +89,27 @@ struct own_child {
 	pid_t pid; /* -1: there is none */
 	int until; /* it serves until this is closed */
 };
-/* Start it for the run at @dir, with the environment of the program. 0 or -errno. */
-int own_start(const char *dir, char **envp, struct own_child *out);
+/* Start it for the run at @dir, with the environment of the program; @late: own_new(). 0 or
+ * -errno. */
+int own_start(const char *dir, char **envp, bool late, struct own_child *out);
+/* Have it keep its devices open, as the program that has ended left them, to its own end. */
+void own_keep(const struct own_child *c);
 /* Let it end when no process of the program is left, and if that is so now, wait for its end. */
 void own_end(const char *dir, struct own_child *c);
+
+/* ---- hold.c ---- */
+struct hold {
+	bool is_on, always;    /* else if the program failed */
+	unsigned long seconds; /* at most; 0: until the user ends it */
+};
+/* Read the value of --hold, which may be NULL. 0 or -EINVAL. */
+int hold_parse(const char *text, struct hold *out);
+/*
+ * Hold the devices of the process @devices, of the run at @dir, whose program ended with @status or
+ * by the signal @sig, until the user says that it is enough; if @h is for such an end.
+ */
+void hold_devices(const struct hold *h, const char *dir, const struct own_child *devices,
+		  struct ctl_server *ctl, int status, int sig);
 
 /* ---- serve.c ---- */
 /* Return the path of a socket that nobody named: of this process, @word and @n; or NULL. */

@@ -252,6 +252,7 @@ static const struct word words[] = {
 	{ "aer", "DEVICE correctable|nonfatal|fatal", 2, 2, aer_members, print_nothing, NULL },
 	{ "link", "DEVICE up|down", 2, 2, link_members, print_nothing, NULL },
 	{ "sriov", "DEVICE NUMBER", 2, 2, sriov_members, print_nothing, NULL },
+	{ "release", "", 0, 0, NULL, print_nothing, NULL },
 };
 
 /* ---- asking ---- */
@@ -444,6 +445,7 @@ const struct cli_command cli_ctl = {
 		"                        a program must have it open\n"
 		"  link DEVICE up|down   put its network cable in, or pull it out\n"
 		"  sriov DEVICE NUMBER   how many virtual functions it has\n"
+		"  release               end a run whose devices are held (`uvfio run --hold`)\n"
 		"\nDEVICE is an address, as 0000:01:00.0 or 01:00.0.\n",
 	.options = options,
 	.run = ctl,

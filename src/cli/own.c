@@ -24,15 +24,16 @@
 #include "vfio/kernel.h"
 
 #define NAME	 "own-process"
+#define LATE	 "late" /* own_new() */
 #define LISTENER 3
 #define UNTIL	 4
 
 /* ---- in `uvfio run` ---- */
 
 /* In the child of a fork: never returns. */
-static void start(const char *dir, char **envp, int listener, int until)
+static void start(const char *dir, char **envp, bool late, int listener, int until)
 {
-	const char *argv[] = { "uvfio", NAME, dir, NULL };
+	const char *argv[] = { "uvfio", NAME, dir, late ? LATE : NULL, NULL };
 	char path[PATH_MAX];
 	ssize_t n;
 
@@ -71,7 +72,7 @@ static char **environment(char **envp)
 	return out;
 }
 
-int own_start(const char *dir, char **envp, struct own_child *out)
+int own_start(const char *dir, char **envp, bool late, struct own_child *out)
 {
 	char **env = environment(envp);
 	int pipe[2], listener = -1, rc;
@@ -88,7 +89,7 @@ int own_start(const char *dir, char **envp, struct own_child *out)
 	if (!rc) {
 		out->pid = fork();
 		if (!out->pid)
-			start(dir, env, listener, pipe[0]);
+			start(dir, env, late, listener, pipe[0]);
 		rc = out->pid < 0 ? -errno : 0;
 		close(listener);
 	}
@@ -100,6 +101,12 @@ int own_start(const char *dir, char **envp, struct own_child *out)
 out:
 	free(env);
 	return rc;
+}
+
+void own_keep(const struct own_child *c)
+{
+	if (write(c->until, "", 1) != 1)
+		report_warn("own-keep", "run", -errno, "the devices cannot be held: %m");
 }
 
 void own_end(const char *dir, struct own_child *c)
@@ -130,8 +137,9 @@ static int init_log(void)
 	return 0;
 }
 
-/* Build the machine of the run: 0 or -errno with a line in the log. */
-static int build(const char *dir, struct machine **out, struct ctl_agent **agent)
+/* Build the machine of the run, and what serves it: 0 or -errno with a line in the log. */
+static int build(const char *dir, bool late, struct machine **out, struct own **own,
+		 struct ctl_agent **agent)
 {
 	const char *memlock = getenv("UVFIO_MEMLOCK");
 	struct machine *m = machine_new();
@@ -146,13 +154,18 @@ static int build(const char *dir, struct machine **out, struct ctl_agent **agent
 		rc = machine_sync(m);
 	if (!rc && memlock && *memlock)
 		rc = machine_set_memlock(m, memlock);
+	*own = rc ? NULL : own_new(m, late);
+	if (!rc && !*own)
+		rc = -ENOMEM;
 	if (rc) {
 		ctl_agent_free(*agent);
 		machine_free(m, false);
 		return rc;
 	}
-	if (*agent)
+	if (*agent) {
+		ctl_agent_set_settle(*agent, own_settle, *own);
 		ctl_agent_start(*agent, m, NULL);
+	}
 	*out = m;
 	return 0;
 }
@@ -168,11 +181,13 @@ static int own(const struct cli_command *cmd, int argc, char **argv)
 		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTOU
 	};
 	const char *kernel = getenv("UVFIO_KERNEL"), *iommu = getenv("UVFIO_IOMMU");
+	bool late = argc == 2 && !strcmp(argv[1], LATE);
 	struct ctl_agent *agent;
 	struct machine *m;
+	struct own *o;
 	int rc;
 
-	if (argc != 1 || fcntl(LISTENER, F_GETFD) < 0 || fcntl(UNTIL, F_GETFD) < 0)
+	if ((argc != 1 && !late) || fcntl(LISTENER, F_GETFD) < 0 || fcntl(UNTIL, F_GETFD) < 0)
 		return cli_error(NULL, "'" NAME "' is not a command for users: `uvfio run` starts "
 				       "it for devices with process=own");
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
@@ -190,16 +205,17 @@ static int own(const struct cli_command *cmd, int argc, char **argv)
 	if (!rc)
 		rc = check_start(argv[0], false);
 	if (!rc)
-		rc = build(argv[0], &m, &agent);
+		rc = build(argv[0], late, &m, &o, &agent);
 	if (rc)
 		return report_err("own-start", "process=own", 1, "the devices cannot be made: %s",
 				  strerror(-rc));
 	report_info("own-started", "process=own", 0, "the devices are in process %d",
 		    (int)getpid());
-	rc = own_serve(m, LISTENER, UNTIL, is_needed, argv[0]);
+	own_serve(o, LISTENER, UNTIL, is_needed, argv[0]);
 	ctl_agent_free(agent);
+	own_free(o);
 	machine_free(m, false);
-	return rc ? 1 : 0;
+	return 0;
 }
 
 const struct cli_command cli_own = {

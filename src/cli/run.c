@@ -49,6 +49,7 @@ struct run {
 	struct ctl_server *ctl;
 	struct own_child own;
 	bool is_own; /* the devices have process=own */
+	struct hold hold;
 	bool checks; /* mistakes are looked for: */
 	struct check_show_options check;
 	struct check_show *show;
@@ -152,6 +153,7 @@ enum {
 	OPT_DEVICE,
 	OPT_ERROR_EXITCODE,
 	OPT_GEN_SUPPRESSIONS,
+	OPT_HOLD,
 	OPT_IOMMU,
 	OPT_KERNEL,
 	OPT_LOG,
@@ -188,6 +190,10 @@ static const struct cli_option options[] = {
 				   "with --check: write what --suppress takes for each mistake, "
 				   "to\n"
 				   "FILE or behind its report" },
+	[OPT_HOLD] = { "hold", "[=WHEN]",
+		       "with process=own: when the program fails (a signal ends it, or its status\n"
+		       "is not 0), hold the devices as it left them, to be looked at; WHEN:\n"
+		       "always, a number of seconds that it takes at most, or both: always,60" },
 	[OPT_IOMMU] = { "iommu", "OPTION",
 			"what the IOMMU has: dirty-tracking=on, or off (the default)" },
 	[OPT_KERNEL] = { "kernel", "VERSION",
@@ -288,6 +294,13 @@ static int set_option(struct run *r, int opt, const char *value)
 		return add_suppression(r, value);
 	case OPT_ERROR_EXITCODE:
 		return set_error_exitcode(r, value);
+	case OPT_HOLD:
+		return hold_parse(value, &r->hold)
+			       ? cli_error(r->cmd,
+					   "--hold=%s: write always, a number of seconds, or both "
+					   "with a comma between",
+					   value)
+			       : 0;
 	case OPT_IOMMU:
 		if (vfio_abi()->v3)
 			return cli_error(r->cmd, NOT_2010);
@@ -516,6 +529,10 @@ static int prepare(struct run *r, const char *program)
 	char *why = NULL;
 	int rc;
 
+	if (r->hold.is_on && !r->is_own)
+		return cli_error(r->cmd,
+				 "--hold: only devices with process=own can be held: others are in "
+				 "the program's process, and end with it");
 	rc = find_shim(r);
 	if (rc)
 		return rc;
@@ -557,7 +574,7 @@ static int prepare(struct run *r, const char *program)
 		rc = set_environment(r);
 	if (rc || !r->is_own)
 		return rc;
-	rc = own_start(r->dir, environ, &r->own);
+	rc = own_start(r->dir, environ, r->hold.is_on, &r->own);
 	return rc ? cli_error(r->cmd, "the process of the devices cannot be started: %s",
 			      strerror(-rc))
 		  : 0;
@@ -613,6 +630,8 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 	if (rc < 0)
 		rc = cli_error(cmd, "%s: cannot be started: %s", r.program, strerror(-rc));
 	started = rc >= 0;
+	if (started)
+		hold_devices(&r.hold, r.dir, &r.own, r.ctl, rc, sig);
 out:
 	machine_free(r.m, false);
 	if (r.dir)

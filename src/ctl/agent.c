@@ -20,6 +20,8 @@
 struct ctl_agent {
 	struct machine *m;
 	bool (*quiet)(bool on);
+	void (*settle)(void *arg); /* or NULL */
+	void *settle_arg;
 	int fd;
 	pthread_t thread;
 	bool started;
@@ -74,6 +76,9 @@ static void answer(struct ctl_agent *a, struct ctl_packet *q)
 
 	q->addr[sizeof(q->addr) - 1] = '\0';
 	a->seq = q->seq;
+	if (a->settle &&
+	    (q->op == CTL_ASK_LEAVE || q->op == CTL_ASK_BACK || q->op == CTL_ASK_RESET))
+		a->settle(a->settle_arg);
 	switch (q->op) {
 	case CTL_ASK_USES:
 		machine_each_use(a->m, tell_use, a);
@@ -121,6 +126,12 @@ static void released(void *arg)
 	struct ctl_packet p = { .op = CTL_RELEASED };
 
 	send_packet(arg, &p);
+}
+
+void ctl_agent_set_settle(struct ctl_agent *a, void (*fn)(void *arg), void *arg)
+{
+	a->settle = fn;
+	a->settle_arg = arg;
 }
 
 void ctl_agent_start(struct ctl_agent *a, struct machine *m, bool (*quiet)(bool on))

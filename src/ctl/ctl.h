@@ -29,6 +29,11 @@ struct ctl_agent *ctl_agent_new(const char *run_dir);
  * the machine (true: it begins), and returns what it was before; may be NULL.
  */
 void ctl_agent_start(struct ctl_agent *a, struct machine *m, bool (*quiet)(bool on));
+/*
+ * Before it is started: have @fn called, on the agent's thread, before a device is asked back, or
+ * reset: what was closed is to be given up.
+ */
+void ctl_agent_set_settle(struct ctl_agent *a, void (*fn)(void *arg), void *arg);
 /* Stop, before the machine is freed; @a may be NULL. */
 void ctl_agent_free(struct ctl_agent *a);
 /* In a forked child: forget it. Its descriptors are closed with the other private ones. */
@@ -62,6 +67,11 @@ int ctl_server_start(struct ctl_server *s);
  */
 void ctl_server_stop(struct ctl_server *s);
 void ctl_server_free(struct ctl_server *s);
+/*
+ * Have the request `release` write to @fd, an eventfd: devices are held that it lets go. -1: none
+ * are any more. @s may be NULL. Any thread.
+ */
+void ctl_server_set_release(struct ctl_server *s, int fd);
 /* Return the descriptors that the server needs, in ascending order, and how many they are. */
 unsigned ctl_server_fds(const struct ctl_server *s, int *fds, unsigned max);
 

@@ -8,6 +8,7 @@
 #define CTL_INTERNAL_H
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <urcu/list.h>
@@ -62,6 +63,7 @@ struct ctl_server {
 	int clients_fd, agents_fd; /* that listen */
 	int stop_fd;		   /* an eventfd */
 	int host_fd;		   /* events of the host's devices, or -1 */
+	atomic_int release_fd;	   /* an eventfd of who holds devices, or -1 */
 	pthread_t thread;
 	bool started;
 	const struct ctl_local *local; /* who answers instead of agents, or NULL */

@@ -35,9 +35,27 @@ static void request_run(struct request *r)
 	request_end(r);
 }
 
+/* Let devices go that `uvfio run --hold` holds. */
+static void request_release(struct request *r)
+{
+	uint64_t one = 1;
+	int fd = atomic_load(&r->s->release_fd);
+
+	if (fd < 0) {
+		request_fail(r, -ENOENT,
+			     "nothing is held: `uvfio run --hold` holds the devices of a program "
+			     "that failed");
+		return;
+	}
+	fprintf(r->out, "{\"ok\":true}");
+	request_end(r);
+	sys_write(fd, &one, sizeof(one));
+}
+
 static const struct request_kind kinds[] = {
 	{ "run", request_run, { { 0 } } },
 	{ "list", request_list, { { 0 } } },
+	{ "release", request_release, { { 0 } } },
 	{ "unplug",
 	  request_unplug,
 	  { { "device", JSON_STRING, true },

@@ -391,6 +391,7 @@ int ctl_server_new(const char *run_dir, const char *program, struct ctl_server *
 	snprintf(s->run_dir, sizeof(s->run_dir), "%s", run_dir);
 	snprintf(s->program, sizeof(s->program), "%s", program);
 	s->clients_fd = s->agents_fd = -1;
+	atomic_init(&s->release_fd, -1);
 	s->host_fd = open_host();
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->stop_fd < 0)
@@ -424,6 +425,12 @@ int ctl_server_start(struct ctl_server *s)
 	rc = thread_start(&s->thread, serve, s, "uvfio-ctl");
 	s->started = !rc;
 	return rc;
+}
+
+void ctl_server_set_release(struct ctl_server *s, int fd)
+{
+	if (s)
+		atomic_store(&s->release_fd, fd);
 }
 
 void ctl_server_stop(struct ctl_server *s)

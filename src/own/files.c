@@ -131,10 +131,31 @@ static void note(struct own_files *t, const struct inotify_event *e)
 	uapi_file_put(file);
 }
 
+/* Return a file that nobody has any more, out of the table, or NULL. */
+static struct uapi_file *next_dropped(struct own_files *t)
+{
+	struct uapi_file *file = NULL;
+	struct own_file *f;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->dropped) {
+		cds_list_for_each_entry(f, &t->list, node) {
+			if (f->opens || f->holds)
+				continue;
+			file = take_out(t, f);
+			break;
+		}
+		t->dropped = file;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return file;
+}
+
 void own_files_drain(struct own_files *t)
 {
 	char buf[1024] __attribute__((aligned(8)));
 	const struct inotify_event *e;
+	struct uapi_file *file;
 	ssize_t n;
 
 	/* whoever comes next finds the files really given up */
@@ -149,21 +170,31 @@ void own_files_drain(struct own_files *t)
 					   "will stay open");
 			note(t, e);
 		}
+	while ((file = next_dropped(t)))
+		uapi_file_put(file);
 	pthread_mutex_unlock(&t->release_lock);
+}
+
+void own_files_keep(struct own_files *t)
+{
+	struct own_file *f;
+
+	pthread_mutex_lock(&t->lock);
+	cds_list_for_each_entry(f, &t->list, node)
+		f->holds++;
+	pthread_mutex_unlock(&t->lock);
 }
 
 bool own_files_hold(struct own_files *t, uint64_t dev, uint64_t ino, bool hold)
 {
-	struct uapi_file *file = NULL;
 	struct own_file *f;
 
 	pthread_mutex_lock(&t->lock);
 	f = find(t, dev, ino);
 	if (f && hold)
 		f->holds++;
-	else if (f && f->holds && !--f->holds && !f->opens)
-		file = take_out(t, f);
+	else if (f && f->holds && !--f->holds)
+		t->dropped = true;
 	pthread_mutex_unlock(&t->lock);
-	uapi_file_put(file);
 	return f;
 }

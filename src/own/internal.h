@@ -36,7 +36,8 @@ struct own_files {
 	pthread_mutex_t release_lock; /* events are taken in, and files given up, one by one */
 	pthread_mutex_t lock;	      /* a leaf; guards the list */
 	struct cds_list_head list;
-	int notify; /* inotify, private */
+	bool dropped; /* some file may be held no more since the last look */
+	int notify;   /* inotify, private */
 };
 int own_files_init(struct own_files *t); /* 0 or -errno */
 /* Give everything up. */
@@ -50,7 +51,12 @@ int own_files_add(struct own_files *t, int fd, struct uapi_file *file);
 struct uapi_file *own_files_get(struct own_files *t, uint64_t dev, uint64_t ino);
 /* Take in which files were closed: whoever comes next finds them closed. */
 void own_files_drain(struct own_files *t);
-/* Hold a file that is there, once more or once less. False: there is none. */
+/* Keep all files that are there now until the end, those too of which the close is not taken in. */
+void own_files_keep(struct own_files *t);
+/*
+ * Hold a file that is there, once more or once less; one that nobody has any more is given up by
+ * own_files_drain(). False: there is none.
+ */
 bool own_files_hold(struct own_files *t, uint64_t dev, uint64_t ino, bool hold);
 
 /* ---- process.c: a process of the program ---- */
@@ -72,6 +78,7 @@ struct own_process {
 
 struct own {
 	struct machine *m;
+	bool late; /* what a process had that has ended is given up when the next call comes */
 	struct own_files files;
 	struct uapi_fds fds;
 	pthread_mutex_t lock; /* guards what follows; above a process's */

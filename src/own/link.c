@@ -228,6 +228,7 @@ static long open_node(struct own_link *l, const char *path, int flags)
 				   "come by their group's file",
 				   path);
 	own_links_reap(l->own);
+	own_files_drain(&l->own->files);
 	do {
 		rc = machine_sync(m);
 		if (!rc)
@@ -305,6 +306,7 @@ static long make_call(struct own_link *l, const struct far_request *r, struct fa
 		return open_node(l, r->path, (int)r->a);
 	if (r->op == FAR_DROP) {
 		own_process_drop(l->own, l->process, r->dev, r->ino);
+		own_files_drain(&l->own->files);
 		return 0;
 	}
 	f = own_files_get(&l->own->files, r->dev, r->ino);
@@ -354,7 +356,8 @@ static void *run(void *arg)
 	drop_fds(l);
 	if (l->process)
 		own_process_leave(o, l->process);
-	own_files_drain(&o->files);
+	if (!o->late)
+		own_files_drain(&o->files);
 	free(l->fds);
 	free(l->numbers);
 	pthread_mutex_lock(&o->lock);

@@ -31,6 +31,7 @@ static char dir[64];
 static int until[2], listener;
 static pthread_t server;
 static struct machine *machine;
+static struct own *own;
 
 static bool not_needed(void *arg)
 {
@@ -39,7 +40,8 @@ static bool not_needed(void *arg)
 
 static void *serve(void *arg)
 {
-	return (void *)(intptr_t)own_serve(machine, listener, until[0], not_needed, NULL);
+	own_serve(own, listener, until[0], not_needed, NULL);
+	return NULL;
 }
 
 static int setup(void **state)
@@ -53,6 +55,8 @@ static int setup(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	machine = machine_new();
 	assert_non_null(machine);
+	own = own_new(machine, *state);
+	assert_non_null(own);
 	listener = own_listen(dir);
 	assert_true(listener >= 0);
 	assert_int_equal(pipe(until), 0);
@@ -70,6 +74,7 @@ static int teardown(void **state)
 	assert_null(result);
 	close(until[0]);
 	close(listener);
+	own_free(own);
 	machine_free(machine, false);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);
@@ -291,6 +296,29 @@ static void a_file_is_held_by_a_process_that_says_so(void **state)
 	assert_int_equal(far_call(l, &drop, NULL, 0, NULL, NULL, NULL), 0);
 }
 
+static void what_is_kept_outlives_all_who_had_it(void **state)
+{
+	struct far_links *l = far_links_new(dir);
+	struct far_request ask, hold, drop;
+	int fd, later;
+
+	assert_non_null(l);
+	assert_true(open_container(l, &fd) >= 0);
+	ask = on(fd, FAR_ASK);
+	hold = on(fd, FAR_HOLD);
+	drop = on(fd, FAR_DROP);
+	assert_int_equal(far_call(l, &hold, NULL, 0, NULL, NULL, NULL), 0);
+	own_files_keep(&own->files);
+	close(fd);
+	assert_int_equal(far_call(l, &drop, NULL, 0, NULL, NULL, NULL), 0);
+	assert_int_equal(far_call(l, &ask, NULL, 0, NULL, NULL, NULL), 0);
+	/* and nothing else does */
+	assert_true(open_container(l, &later) >= 0);
+	ask = on(later, FAR_ASK);
+	close(later);
+	assert_int_equal(far_call(l, &ask, NULL, 0, NULL, NULL, NULL), -ENODEV);
+}
+
 #define THREADS 4
 
 static void *call_often(void *arg)
@@ -335,6 +363,7 @@ int main(void)
 		TEST(descriptors_without_end_are_refused),
 		TEST(a_file_lives_as_long_as_its_descriptor),
 		TEST(a_file_is_held_by_a_process_that_says_so),
+		TEST(what_is_kept_outlives_all_who_had_it),
 		TEST(threads_call_at_once),
 	};
 

@@ -158,7 +158,7 @@ _uvfio_ctl() {
 		return
 	fi
 	if ((at == n)); then
-		_uvfio_words "runs list plug unplug aer link sriov"
+		_uvfio_words "runs list plug unplug aer link sriov release"
 		return
 	fi
 	request=${words[at]}
@@ -193,12 +193,14 @@ _uvfio_run() {
 		compopt -o nospace
 		at=${cur%"${cur##*,}"}
 		_uvfio_offer -W "all $(_uvfio_kinds groups)" -P "$at" -- "${cur##*,}"
+	elif [[ $option == --hold= ]]; then
+		_uvfio_words always
 	elif _uvfio_skip_options 2; then
 		_uvfio_program "$at"
 	elif ! _uvfio_value "${words[n - 1]}"; then
 		_uvfio_words "--abi --check --check= --check-fatal --check-file --device
-			--error-exitcode --gen-suppressions --iommu --kernel --log --log-file
-			--memlock --noiommu --suppress --help --"
+			--error-exitcode --gen-suppressions --hold --hold= --iommu --kernel --log
+			--log-file --memlock --noiommu --suppress --help --"
 	fi
 }
 
