@@ -11,6 +11,7 @@
 #include "base/fork.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "fault/fault.h"
 
 static __thread struct {
 	const struct uvfio *u;
@@ -47,7 +48,7 @@ struct uvfio *uvfio_new(void)
 		goto fail;
 	fork_hooks_once();
 	/* devices meet memory that the program took away */
-	if (guard_install())
+	if (guard_install() || fault_follow_environment() == -ENOMEM)
 		goto fail;
 	u->machine = machine_new();
 	if (!u->machine)

@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "check/check.h"
 #include "cli/cli.h"
+#include "fault/table.h"
 
 const struct cli_command *const cli_commands[] = {
 	&cli_run,     &cli_serve, &cli_ctl,	&cli_models, &cli_dump,
@@ -79,7 +80,7 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	const struct cli_command *about;
 	int rc = cli_next_option(&a), kind;
-	bool kinds;
+	bool kinds, faults;
 
 	if (rc != CLI_ARG)
 		return rc == CLI_HELP ? 0 : CLI_USAGE;
@@ -89,11 +90,14 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 	}
 	kind = check_kind_find(argv[a.next]);
 	kinds = !strcmp(argv[a.next], "check");
+	faults = !strcmp(argv[a.next], "fault");
 	about = find(argv[a.next++]);
-	if (kinds || kind >= 0) {
+	if (kinds || faults || kind >= 0) {
 		rc = cli_no_more(&a);
 		if (!rc && kinds)
 			print_kinds();
+		else if (!rc && faults)
+			fault_print_help(stdout);
 		else if (!rc)
 			print_kind(&check_kinds[kind]);
 		return rc;
@@ -118,8 +122,8 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 
 const struct cli_command cli_help = {
 	.name = "help",
-	.args = "[COMMAND | check | KIND]",
-	.summary = "Explain the commands, and the checker's kinds of mistakes",
+	.args = "[COMMAND | check | KIND | fault]",
+	.summary = "Explain the commands, the checker's kinds of mistakes, and faults",
 	.run = help,
 };
 

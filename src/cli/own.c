@@ -19,6 +19,7 @@
 #include "base/util.h"
 #include "check/check.h"
 #include "cli/cli.h"
+#include "fault/fault.h"
 #include "own/own.h"
 #include "vfio/iommu_hw.h"
 #include "vfio/kernel.h"
@@ -204,6 +205,8 @@ static int own(const struct cli_command *cmd, int argc, char **argv)
 		rc = guard_install();
 	if (!rc)
 		rc = check_start(argv[0], false);
+	if (!rc)
+		rc = fault_follow(argv[0]);
 	if (!rc)
 		rc = build(argv[0], late, &m, &o, &agent);
 	if (rc)

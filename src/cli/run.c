@@ -23,6 +23,7 @@
 #include "check/check.h"
 #include "check/show/show.h"
 #include "cli/cli.h"
+#include "cli/fault.h"
 #include "machine/run/run.h"
 #include "vfio/abi.h"
 #include "vfio/iommu_hw.h"
@@ -55,6 +56,7 @@ struct run {
 	struct check_show *show;
 	char *suppress[MAX_SUPPRESS + 1]; /* ends with NULL */
 	unsigned num_suppress;
+	struct cli_faults faults;
 	int error_exitcode; /* the status if there was one; 0: the program's */
 };
 
@@ -152,6 +154,8 @@ enum {
 	OPT_CHECK_FILE,
 	OPT_DEVICE,
 	OPT_ERROR_EXITCODE,
+	OPT_FAULT,
+	OPT_FAULT_FILE,
 	OPT_GEN_SUPPRESSIONS,
 	OPT_HOLD,
 	OPT_IOMMU,
@@ -160,6 +164,7 @@ enum {
 	OPT_LOG_FILE,
 	OPT_NOIOMMU,
 	OPT_MEMLOCK,
+	OPT_SEED,
 	OPT_SUPPRESS,
 };
 static const struct cli_option options[] = {
@@ -186,6 +191,11 @@ static const struct cli_option options[] = {
 	[OPT_ERROR_EXITCODE] = { "error-exitcode", "N",
 				 "with --check: exit with status N, 1 to 255, if there was a "
 				 "mistake" },
+	[OPT_FAULT] = { "fault", "SPEC",
+			"have something go wrong: POINT[=ACTION][,WHERE or WHEN]..., as\n"
+			"dma=abort,rate=1/1000; may be given several times (`uvfio help fault`)" },
+	[OPT_FAULT_FILE] = { "fault-file", "FILE",
+			     "write a line of JSON for each fault and device to FILE, at the end" },
 	[OPT_GEN_SUPPRESSIONS] = { "gen-suppressions", "[=FILE]",
 				   "with --check: write what --suppress takes for each mistake, "
 				   "to\n"
@@ -209,6 +219,9 @@ static const struct cli_option options[] = {
 			  "how much memory the program may give to devices: bytes with K, M,\n"
 			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
 			  "kernel; unlimited for root)" },
+	[OPT_SEED] = { "seed", "N",
+		       "have faults happen at the same accesses as in the run that told this "
+		       "seed" },
 	[OPT_SUPPRESS] = { "suppress", "FILE",
 			   "with --check: do not name the mistakes that FILE describes; may be\n"
 			   "given several times" },
@@ -286,6 +299,12 @@ static int set_option(struct run *r, int opt, const char *value)
 	case OPT_CHECK_FILE:
 		r->check.file = value;
 		return set_check(r, NULL);
+	case OPT_FAULT:
+		return cli_fault_add(&r->faults, r->cmd, value);
+	case OPT_FAULT_FILE:
+		return cli_fault_file(&r->faults, r->cmd, value);
+	case OPT_SEED:
+		return cli_fault_seed(&r->faults, r->cmd, value);
 	case OPT_GEN_SUPPRESSIONS:
 		r->check.generate = true;
 		r->check.generated = value;
@@ -570,8 +589,12 @@ static int prepare(struct run *r, const char *program)
 	if (rc)
 		report_warn("ctl-server", "run", rc, "`uvfio ctl` cannot reach this run: %m");
 	rc = prepare_check(r);
-	if (!rc)
-		rc = set_environment(r);
+	if (rc)
+		return rc;
+	rc = cli_fault_start(&r->faults, r->dir);
+	if (rc)
+		return cli_error(r->cmd, "--fault: %s: %s", r->dir, strerror(-rc));
+	rc = set_environment(r);
 	if (rc || !r->is_own)
 		return rc;
 	rc = own_start(r->dir, environ, r->hold.is_on, &r->own);
@@ -611,8 +634,10 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 		return explain(&r, NULL, -ENOMEM);
 	while ((opt = cli_next_option(&a)) >= 0) {
 		rc = set_option(&r, opt, a.value);
-		if (rc)
+		if (rc) {
+			rc = rc == CLI_HELP ? 0 : rc;
 			goto out;
+		}
 	}
 	if (opt != CLI_ARG) {
 		rc = opt == CLI_HELP ? 0 : CLI_USAGE;
@@ -639,6 +664,9 @@ out:
 	if (started && check_show_end(r.show) && r.error_exitcode && !sig)
 		rc = r.error_exitcode;
 	check_show_free(r.show);
+	if (started)
+		cli_fault_end(&r.faults, r.dir, r.log_file);
+	cli_fault_free(&r.faults);
 	ctl_server_stop(r.ctl);
 	if (r.dir)
 		rundir_end(r.dir, r.ctl);

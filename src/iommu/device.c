@@ -17,6 +17,7 @@
 #include "base/rcu.h"
 #include "base/reach.h"
 #include "base/util.h"
+#include "fault/fault.h"
 #include "iommu/device.h"
 #include "iommu/internal.h"
 #include "iommu/log.h"
@@ -310,8 +311,8 @@ static enum iommu_fault_reason peer(struct iommu_device *dev, uint32_t pasid, co
 	return why;
 }
 
-static int dma(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf, size_t len,
-	       bool write)
+static int transact(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf, size_t len,
+		    bool write)
 {
 	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
 	enum iommu_fault_reason why = IOMMU_OK;
@@ -371,6 +372,50 @@ out:
 	return why == IOMMU_OK ? 0 : abort_pasid(dev, pasid, iova + done, len, write, why, about);
 }
 
+/*
+ * Have one byte be another one, of what was read, or of what was written: the caller's buffer is as
+ * it was then.
+ */
+static int corrupt(struct iommu_device *dev, uint32_t pasid, uint64_t iova, uint8_t *buf,
+		   size_t len, bool write, uint64_t random)
+{
+	size_t at = (size_t)(random % len);
+	uint8_t other = buf[at] ^ (uint8_t)(1u << (random >> 61));
+
+	if (write)
+		return transact(dev, pasid, iova + at, &other, 1, true);
+	buf[at] = other;
+	return 0;
+}
+
+/* A transaction while a user wants faults of this kind. */
+static int dma_faulty(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf,
+		      size_t len, bool write)
+{
+	const struct fault_where w = { .device = dev->name, .at = iova, .size = len };
+	struct fault f = { FAULT_COUNT };
+	int ret;
+
+	if (fault_at(write ? FAULT_DMA_WRITE : FAULT_DMA_READ, &w, &f) && f.action == FAULT_ABORT) {
+		atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
+		return -EFAULT;
+	}
+	if (f.action == FAULT_DELAY)
+		fault_sleep(f.param);
+	ret = transact(dev, pasid, iova, buf, len, write);
+	if (!ret && f.action == FAULT_CORRUPT)
+		ret = corrupt(dev, pasid, iova, buf, len, write, f.param);
+	return ret;
+}
+
+static inline int dma(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf,
+		      size_t len, bool write)
+{
+	if (fault_wanted(write ? FAULT_DMA_WRITE : FAULT_DMA_READ) && len)
+		return dma_faulty(dev, pasid, iova, buf, len, write);
+	return transact(dev, pasid, iova, buf, len, write);
+}
+
 int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len)
 {
 	return dma(dev, IOMMU_NO_PASID, iova, buf, len, false);
@@ -406,6 +451,9 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 
 	if (!len)
 		return 0;
+	/* where faults are wanted all is copied, for one place to see it */
+	if (fault_wanted(write ? FAULT_DMA_WRITE : FAULT_DMA_READ))
+		return -E2BIG;
 	d = domain_of(dev, IOMMU_NO_PASID, &why);
 	if (!d)
 		return abort_at(dev, d, iova, len, write, why);

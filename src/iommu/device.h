@@ -97,7 +97,8 @@ int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, si
  * Between rcu_read_begin and rcu_read_end, until which the memory is the device's.
  *
  * Return: how many pieces; -EFAULT: aborted, counted, logged; -E2BIG: more than @max,
- * or some of it is no memory of this process: a device's BAR, or somebody else's memory.
+ * or some of it is no memory of this process: a device's BAR, or somebody else's memory; or a user
+ * wants faults in it (fault/fault.h).
  */
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
 		 int max);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/event.h"
+#include "fault/fault.h"
 #include "pci/internal.h"
 
 #define BAR_MAX_32 (1ull << 31)
@@ -200,6 +201,26 @@ static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned siz
 	return 0;
 }
 
+/* Read while a user wants faults in it. True: *@value is all ones, and the model is not asked. */
+static bool read_faulty(pci_function *fn, unsigned bar, uint64_t off, unsigned size)
+{
+	char name[PCI_REG_NAME];
+	const struct fault_where w = {
+		.device = fn->name,
+		.at = off,
+		.size = size,
+		.bar = bar,
+		.reg = pci_reg_name(fn->model->regs, bar, off, name) ? name : NULL,
+	};
+	struct fault f;
+
+	if (!fault_at(FAULT_REG_READ, &w, &f))
+		return false;
+	if (f.action == FAULT_DELAY)
+		fault_sleep(f.param);
+	return f.action == FAULT_ONES;
+}
+
 int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
 {
 	int ret = check_access(fn, false, bar, off, size);
@@ -207,6 +228,8 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 	*value = all_ones(size);
 	if (ret)
 		return ret;
+	if (fault_wanted(FAULT_REG_READ) && read_faulty(fn, bar, off, size))
+		return 0;
 	if (pci_msix_read(fn, bar, off, size, value) ||
 	    pci_pages_access(fn, bar, off, size, value, false))
 		return 0;

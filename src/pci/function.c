@@ -238,6 +238,7 @@ void pci_function_free(pci_function *fn)
 	pci_timers_stop(fn);
 	if (fn->model->destroy)
 		fn->model->destroy(fn);
+	pci_late_free(fn);
 	pci_set_irq_sink(fn, NULL);
 	pci_set_pages_sink(fn, NULL);
 	pci_pages_free(fn);

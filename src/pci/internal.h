@@ -226,6 +226,7 @@ struct uvfio_dev {
 		size_t size; /* whole pages */
 	} lasting;	     /* lasting.c */
 
+	struct pci_late *_Atomic late;	       /* NULL: no interrupt was ever late (late.c) */
 	const struct pci_steps *_Atomic steps; /* NULL: nobody wants to know of them; timer.c */
 	atomic_uint in_steps;
 	struct uvfio_timer *page_answers; /* of a device with page requests: brings the answers */
@@ -392,10 +393,25 @@ bool pci_msix_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, 
 bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value,
 		    int *err);
 
+/* Send a message that is late, past the faults. */
+void pci_msi_send(pci_function *fn, unsigned vector);
+
 /* ---- intx.c ---- */
 
 /* Tell the sink if the pin changed. */
 void pci_intx_update(pci_function *fn);
+/* Tell it late that the line is up, if it still is, or even if it is not (@spurious). */
+void pci_intx_late(pci_function *fn, bool spurious);
+
+/* ---- late.c: while a user wants faults of interrupts ---- */
+
+/* True: the message is lost, or comes later. In an RCU section. */
+bool pci_late_message(pci_function *fn, unsigned vector);
+/* A message has gone: those that it shall have overtaken come now. */
+void pci_late_overtaken(pci_function *fn);
+/* True: the sink is not told that the line is up, or later. */
+bool pci_late_line(pci_function *fn);
+void pci_late_free(pci_function *fn);
 
 /* ---- pages.c ---- */
 

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "fault/fault.h"
 #include "pci/internal.h"
 
 int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx)
@@ -27,9 +28,31 @@ int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx)
 	return 0;
 }
 
-void pci_intx_update(pci_function *fn)
+/* True if the level is seen at the pin. */
+static bool is_out(unsigned state)
+{
+	return state & INTX_LEVEL && !(state & INTX_INHIBIT);
+}
+
+static void tell(pci_function *fn, bool out)
 {
 	const struct pci_irq_sink *sink;
+
+	rcu_read_begin();
+	sink = pci_sink(fn);
+	if (sink && sink->intx)
+		sink->intx(sink->arg, out);
+	rcu_read_end();
+}
+
+void pci_intx_late(pci_function *fn, bool spurious)
+{
+	if (spurious || is_out(atomic_load(&fn->intx.state)))
+		tell(fn, true);
+}
+
+void pci_intx_update(pci_function *fn)
+{
 	unsigned seen, state;
 	bool out;
 
@@ -38,14 +61,11 @@ void pci_intx_update(pci_function *fn)
 	do {
 		seen = atomic_load(&fn->intx.busy);
 		state = atomic_fetch_and(&fn->intx.state, ~INTX_ROSE);
-		out = state & INTX_LEVEL && !(state & INTX_INHIBIT);
+		out = is_out(state);
 		if (out != fn->intx.told || (out && state & INTX_ROSE)) {
 			fn->intx.told = out;
-			rcu_read_begin();
-			sink = pci_sink(fn);
-			if (sink && sink->intx)
-				sink->intx(sink->arg, out);
-			rcu_read_end();
+			if (!(out && fault_wanted(FAULT_INTX) && pci_late_line(fn)))
+				tell(fn, out);
 		}
 	} while (!atomic_compare_exchange_strong(&fn->intx.busy, &seen, 0));
 }

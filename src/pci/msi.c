@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fault/fault.h"
 #include "pci/internal.h"
 
 /*
@@ -29,9 +30,11 @@ static void send(pci_function *fn, unsigned vector)
 		sink->msi(sink->arg, vector);
 }
 
-void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
+/* Have the message go its way, if any are sent now. */
+static void message(pci_function *dev, unsigned vector, bool late)
 {
 	atomic_uint *word = NULL;
+	bool faults = !late && fault_wanted(FAULT_MSI);
 	unsigned state;
 
 	rcu_read_begin();
@@ -53,14 +56,28 @@ void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 			   dev->msix.info.vectors);
 		goto out;
 	}
+	if (faults && pci_late_message(dev, vector))
+		goto out;
 	state = atomic_load_explicit(word, memory_order_acquire);
 	while (state & VEC_HELD) {
 		if (atomic_compare_exchange_weak(word, &state, state | VEC_PENDING))
 			goto out;
 	}
 	send(dev, vector);
+	if (faults)
+		pci_late_overtaken(dev);
 out:
 	rcu_read_end();
+}
+
+void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
+{
+	message(dev, vector, false);
+}
+
+void pci_msi_send(pci_function *fn, unsigned vector)
+{
+	message(fn, vector, true);
 }
 
 /* Send what is pending at @word if nothing masks it any more. */

@@ -19,6 +19,7 @@
 #include "base/rcu.h"
 #include "check/check.h"
 #include "far/link.h"
+#include "fault/fault.h"
 #include "machine/run/run.h"
 #include "shim/bars.h"
 #include "shim/calls.h"
@@ -95,6 +96,15 @@ static int fds_install(void *arg, struct uapi_file *file, int flags)
 
 const struct uapi_fds shim_fds = { .fget = fds_fget, .install = fds_install };
 
+static void init_faults(void)
+{
+	int rc = fault_follow(shim.run_dir);
+
+	if (rc)
+		report_err("fault-table", SHIM_WHO, rc, "process %d has no faults: %m",
+			   (int)shim.pid);
+}
+
 /* Build the machine: 0 or -errno with a line in the log. build_lock is held. */
 static int build(struct machine **out)
 {
@@ -123,6 +133,8 @@ static int build(struct machine **out)
 			   "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
 		goto fail;
 	}
+	/* and faults that came since the start */
+	init_faults();
 	if (agent)
 		ctl_agent_start(agent, m, shim_drain_off);
 	shim.agent = agent;
@@ -377,6 +389,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	init_presence();
 	init_check();
+	init_faults();
 	init_valgrind();
 	init_alive();
 	shim_exec_init();

@@ -114,6 +114,11 @@ bool ioas_bisects(const struct vfio_ioas *io, uint64_t iova, uint64_t last);
 /* Return the error of a range that nobody could map, before any other is looked at, or 0. */
 int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot);
 /*
+ * Return 0, or the error that a user wants the mapping of @size bytes at @iova (0: anywhere) to end
+ * with: for each that a program asks for, once.
+ */
+int ioas_map_fault(uint64_t iova, uint64_t size);
+/*
  * Map what ioas_check_map() let pass: the errors from -EEXIST on that vfio_ioas_map() has.
  * @mem: memory that is counted by somebody else and is pinned now, @mem_offset in it is at @vaddr;
  * a reference is taken. NULL: the program's, which is pinned and counted now.

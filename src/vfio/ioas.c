@@ -10,6 +10,7 @@
 
 #include "base/client.h"
 #include "base/heap.h"
+#include "fault/fault.h"
 #include "iommu/peer.h"
 #include "iommu/populate.h"
 #include "vfio/internal.h"
@@ -483,9 +484,19 @@ fail:
 	return ret;
 }
 
+int ioas_map_fault(uint64_t iova, uint64_t size)
+{
+	const struct fault_where w = { .at = iova, .size = size };
+	struct fault f;
+
+	if (!fault_wanted(FAULT_MAP) || !fault_at(FAULT_MAP, &w, &f))
+		return 0;
+	return f.action == FAULT_ERRNO ? f.err : 0;
+}
+
 int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot)
 {
-	int ret = ioas_check_map(iova, vaddr, size, prot);
+	int ret = ioas_check_map(iova, vaddr, size, prot) ?: ioas_map_fault(iova, size);
 
 	if (ret)
 		return ret;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/test_signals.h"
+#include "fault/test_fault_table.h"
 #include "iommu/device.h"
 #include "vfio/internal.h"
 
@@ -72,6 +73,24 @@ static int unmap(struct vfio_ioas *in, uint64_t iova, uint64_t size, uint64_t ex
 
 	assert_int_equal(done, expect);
 	return ret;
+}
+
+/* What a user wants to go wrong (fault/fault.h). */
+static void injected(void **state)
+{
+	faults_begin(1);
+	faults_add("map,after=1,times=1");
+	/* what is wrong anyway is no such access */
+	assert_int_equal(vfio_ioas_map(io, 0, MEM, 0, RW), -EINVAL);
+	assert_int_equal(vfio_ioas_map(io, 0, MEM, K, RW), 0);
+	assert_int_equal(vfio_ioas_map(io, K, MEM, K, RW), -ENOMEM);
+	assert_null(translate(io, K, R));
+	assert_int_equal(vfio_ioas_map(io, K, MEM, K, RW), 0);
+	faults_add("map=ENOSPC,addr=0x5000");
+	assert_int_equal(vfio_ioas_map(io, 4 * K, MEM, K, RW), 0);
+	assert_int_equal(vfio_ioas_map(io, 5 * K, MEM, K, RW), -ENOSPC);
+	faults_end();
+	assert_int_equal(unmap(io, 0, 8 * K, 3 * K), 0);
 }
 
 static void errors(void **state)
@@ -573,6 +592,7 @@ static void kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(injected, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(references, setup, teardown),
 		cmocka_unit_test_setup_teardown(attachments, setup, teardown),

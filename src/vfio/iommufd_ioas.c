@@ -497,11 +497,15 @@ int iommufd_ioas_map(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, uint6
 		     uint64_t length, unsigned prot, bool fixed, uint64_t *iova)
 {
 	struct iommufd_pages *p;
+	int ret;
 
 	if (add_overflows(vaddr, length))
 		return -EOVERFLOW;
 	if (!length || length > UINT64_MAX - PAGE_SIZE_4K)
 		return -EINVAL;
+	ret = ioas_map_fault(fixed ? *iova : 0, length);
+	if (ret)
+		return ret;
 	p = new_pages(vaddr % PAGE_SIZE_4K, length, prot);
 	if (!p)
 		return -ENOMEM;

@@ -8,6 +8,7 @@
 
 #include "base/client.h"
 #include "base/report.h"
+#include "fault/fault.h"
 #include "iommu/peer.h"
 #include "vfio/internal.h"
 #include "vfio/iommufd.h"
@@ -454,6 +455,28 @@ int vfio_device_check_irqs(struct vfio_open *o, uint32_t argsz, uint32_t flags, 
 	return 0;
 }
 
+/*
+ * Return what a user wants set-up of MSI or MSI-X to end with: an error, or so many vectors as can
+ * be had, as the kernel's vfio_msi_enable(); 0: nothing.
+ */
+static int irqs_fault(const struct vfio_open *o, const struct vfio_irq_set_args *a)
+{
+	uint32_t wanted = a->start + a->count;
+	const struct fault_where w = { .device = o->dev->name, .size = wanted };
+	struct fault f;
+
+	if (!(a->flags & VFIO_IRQ_SET_DATA_EVENTFD) || !(a->flags & VFIO_IRQ_SET_ACTION_TRIGGER) ||
+	    (a->index != VFIO_PCI_MSI_IRQ_INDEX && a->index != VFIO_PCI_MSIX_IRQ_INDEX) ||
+	    !fault_at(FAULT_IRQS, &w, &f))
+		return 0;
+	if (f.action == FAULT_ERRNO)
+		return f.err;
+	if (f.action != FAULT_SHORT || f.param >= wanted)
+		return 0;
+	/* of one vector there is no part: pci_alloc_irq_vectors() fails */
+	return (int)(f.param ?: wanted / 2) ?: -ENOSPC;
+}
+
 int vfio_device_set_irqs(struct vfio_open *o, const struct vfio_irq_set_args *a)
 {
 	size_t size;
@@ -465,6 +488,11 @@ int vfio_device_set_irqs(struct vfio_open *o, const struct vfio_irq_set_args *a)
 		return ret;
 	if (size && !a->data)
 		return -EINVAL;
+	if (fault_wanted(FAULT_IRQS)) {
+		ret = irqs_fault(o, a);
+		if (ret)
+			return ret;
+	}
 	return o->dev->ops->set_irqs(o->dev, a);
 }
 

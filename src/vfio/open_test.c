@@ -16,6 +16,7 @@
 
 #include "base/guard.h"
 #include "base/log.h"
+#include "fault/test_fault_table.h"
 #include "vfio/internal.h"
 #include "vfio/ioas.h"
 #include "vfio/open.h"
@@ -697,6 +698,32 @@ static void irq_set_checks(void **state)
 	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 7);
 }
 
+/* What a user wants to go wrong (fault/fault.h). */
+static void irqs_injected(void **state)
+{
+	struct world *w = *state;
+	int32_t fds[4] = { -1, -1, -1, -1 };
+	struct vfio_irq_set_args a = {
+		.flags = EVENTFD | TRIGGER, .index = 2, .count = 4, .data = fds
+	};
+
+	faults_begin(1);
+	faults_add("irqs=short,times=1");
+	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 2);
+	assert_int_equal(w->dev[0].sets, 0);
+	a.count = 1;
+	faults_add("irqs=short,times=1");
+	assert_int_equal(vfio_device_set_irqs(&w->o, &a), -ENOSPC);
+	/* so many can be had */
+	faults_add("irqs=short:1,times=1");
+	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 0);
+	faults_add("irqs=ENOMEM");
+	assert_int_equal(vfio_device_set_irqs(&w->o, &a), -ENOMEM);
+	a.flags = NONE | TRIGGER;
+	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 0);
+	faults_end();
+}
+
 static void ioeventfds(void **state)
 {
 	struct world *w = *state;
@@ -779,6 +806,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(by_node, setup, teardown),
 		cmocka_unit_test_setup_teardown(parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
+		cmocka_unit_test_setup_teardown(irqs_injected, setup, teardown),
 		cmocka_unit_test_setup_teardown(ioeventfds, setup, teardown),
 		cmocka_unit_test_setup_teardown(features, setup, teardown),
 		cmocka_unit_test_setup_teardown(resets, setup, teardown),

@@ -70,6 +70,12 @@ _uvfio_device() {
 	esac
 }
 
+# Print the points at which --fault has something go wrong.
+_uvfio_faults() {
+	"$uvfio" help fault 2>/dev/null | sed -n '/^POINT/,/^  and/s/^  \([a-z-]\+\) .*/\1/p' |
+		grep -v '^and$'
+}
+
 # Complete the value $cur of option $1. Status 1: it is none that takes a value.
 _uvfio_value() {
 	case $1 in
@@ -80,14 +86,20 @@ _uvfio_value() {
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
-	--log-file | --socket | --state | --check-file | --suppress) _uvfio_files "" "$cur" ;;
+	--log-file | --socket | --state | --check-file | --fault-file | --suppress)
+		_uvfio_files "" "$cur"
+		;;
 	--mode) _uvfio_words "0600 0660 0666" ;;
 	--noiommu) _uvfio_words "rawio all" ;;
 	--memlock) _uvfio_words "inherit unlimited" ;;
 	--run) _uvfio_words "$("$uvfio" ctl runs 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" ;;
 	--limit) _uvfio_words "maps= memory= files= fds= eventfds= data= queue= migration=
 			dirty-log= dma-timeout=" ;;
-	--timeout | --ioeventfd | --error-exitcode) ;;
+	--fault)
+		compopt -o nospace
+		_uvfio_words "$(_uvfio_faults)"
+		;;
+	--timeout | --ioeventfd | --error-exitcode | --seed) ;;
 	*) return 1 ;;
 	esac
 }
@@ -101,8 +113,9 @@ _uvfio_skip_options() {
 			((at++))
 			return 0
 			;;
-		--abi | --check-file | --device | --error-exitcode | --iommu | --kernel | --log | \
-			--log-file | --suppress | --mode | --noiommu | --memlock | --run | --socket)
+		--abi | --check-file | --device | --error-exitcode | --fault | --fault-file | \
+			--iommu | --kernel | --log | --log-file | --seed | --suppress | --mode | \
+			--noiommu | --memlock | --run | --socket)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -199,8 +212,8 @@ _uvfio_run() {
 		_uvfio_program "$at"
 	elif ! _uvfio_value "${words[n - 1]}"; then
 		_uvfio_words "--abi --check --check= --check-fatal --check-file --device
-			--error-exitcode --gen-suppressions --hold --hold= --iommu --kernel --log
-			--log-file --memlock --noiommu --suppress --help --"
+			--error-exitcode --fault --fault-file --gen-suppressions --hold --hold= --iommu
+			--kernel --log --log-file --memlock --noiommu --seed --suppress --help --"
 	fi
 }
 
