@@ -55,11 +55,15 @@ function end_kind() {
 	if (line == "" || fix == "" || text == "")
 		fail("kind " name ": a line, a fix or the explanation is missing")
 	if (out == "c") {
-		printf "\t{ \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n%s },\n", name, group,
-			c_text(line), c_text(fix), text
+		printf "\t{ \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n", name, group, c_text(line),
+			c_text(fix)
+		printf "%s\t  , %s },\n", text, asked ? "true" : "false"
 		return
 	}
-	printf ".It Sy %s\n%s%s", man_text(name), man_lines(line "."), text
+	printf ".It Sy %s\n%s", man_text(name), man_lines(line ".")
+	if (asked)
+		printf ".Pp\n%s", man_lines("Looked for only when it is asked for.")
+	printf "%s", text
 	if (literal)
 		printf ".Ed\n"
 	printf ".Pp\nWhat to do:\n%s", man_lines(fix)
@@ -67,8 +71,9 @@ function end_kind() {
 /^#/ { next }
 /^kind / {
 	end_kind()
-	if (NF != 3)
-		fail("kind NAME GROUP")
+	if (NF != 3 && !(NF == 4 && $4 == "asked"))
+		fail("kind NAME GROUP [asked]")
+	asked = NF == 4
 	name = $2
 	group = $3
 	line = fix = text = ""

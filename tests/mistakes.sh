@@ -19,9 +19,11 @@ field() { sed -n "s/\. .*//; s/.*$2: \([^;]*\).*/\1/p" "$1.c" | head -n 1; }
 device() { field "$1" device | sed "s,^COUNTER,$build/examples/counter.so,"; }
 # drive NAME MISTAKE OPTION...: runs it, with the reports in $tmp/log; its status is in $rc
 drive() {
-	local name=$1 mistake=$2; shift 2
-	timeout 60 "$U" run --check --error-exitcode 99 --log-file "$tmp/log" "$@" \
-		--device "$(device "$name")" -- "$tmp/$name.$mistake" >"$tmp/out" 2>&1
+	local name=$1 mistake=$2 asked under; shift 2
+	asked=$(field "$name" asked) under=$(field "$name" under)
+	# shellcheck disable=SC2086
+	timeout 60 "$U" run "--check${asked:+=$asked}" --error-exitcode 99 --log-file "$tmp/log" "$@" \
+		--device "$(device "$name")" -- $under "$tmp/$name.$mistake" >"$tmp/out" 2>&1
 	rc=$?
 }
 # the file and line of the first frame that is in the driver's own file
@@ -54,6 +56,10 @@ both() {
 }
 
 for source in *.c; do
+	by=$(field "${source%.c}" by) # the only compiler, with its flags
+	[[ $(field "${source%.c}" under) != valgrind* ]] || command -v valgrind >/dev/null || continue
+	# shellcheck disable=SC2086
+	[[ ! $by ]] || { both "${source%.c}" "$by" $by; continue; }
 	both "${source%.c}" "gcc -O0" gcc -O0
 	both "${source%.c}" "clang -O2" clang -O2
 done

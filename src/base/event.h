@@ -25,6 +25,7 @@ enum event_kind {
 	EVENT_IOCTL,  /* call @at of file @who returned @value; @data: its argument */
 	EVENT_BEGIN,  /* of command @at of queue @bar: @text; @value, @size: its arguments */
 	EVENT_END,    /* of command @at of queue @bar, with status @value */
+	EVENT_READING, /* @who is about to read [@mem, @mem + @size), at @at of @space */
 	EVENT_KINDS
 };
 

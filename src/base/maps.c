@@ -87,9 +87,12 @@ struct procmap_query {
 	uint32_t name_size, build_id_size;
 	uint64_t name, build_id;
 };
-#define PROCMAP_QUERY	   _IOWR('f', 17, struct procmap_query)
-#define COVERING_OR_NEXT   0x10u /* in query_flags */
-#define PROCMAP_VMA_SHARED 8u	 /* in flags */
+#define PROCMAP_QUERY	 _IOWR('f', 17, struct procmap_query)
+#define COVERING_OR_NEXT 0x10u /* in query_flags */
+/* in flags */
+#define PROCMAP_VMA_READABLE 1u
+#define PROCMAP_VMA_WRITABLE 2u
+#define PROCMAP_VMA_SHARED   8u
 
 /* Find the first mapping that ends above @at. 0; -ENOENT: there is none; -ENOTTY: an old kernel. */
 static int query(int fd, uint64_t at, struct maps_area *a, char path[PATH_MAX])
@@ -115,6 +118,8 @@ static int query(int fd, uint64_t at, struct maps_area *a, char path[PATH_MAX])
 				 .ino = (ino_t)q.inode,
 				 .dev = makedev(q.dev_major, q.dev_minor),
 				 .shared = q.flags & PROCMAP_VMA_SHARED,
+				 .readable = q.flags & PROCMAP_VMA_READABLE,
+				 .writable = q.flags & PROCMAP_VMA_WRITABLE,
 				 .path = path };
 	return 0;
 }
@@ -135,7 +140,11 @@ static bool on_line(const char *line, void *arg)
 
 	if (a.end <= l->from)
 		return true;
-	a.shared = strlen(rights) > 4 && rights[3] == 's';
+	if (strlen(rights) > 4) {
+		a.readable = rights[0] == 'r';
+		a.writable = rights[1] == 'w';
+		a.shared = rights[3] == 's';
+	}
 	a.offset = strtoull(rights + (strlen(rights) > 4 ? 4 : 0), &at, 16);
 	major = (unsigned)strtoul(at, &at, 16);
 	minor = (unsigned)strtoul(*at == ':' ? at + 1 : at, &at, 16);

@@ -22,7 +22,7 @@ struct maps_area {
 	uint64_t offset; /* in its file */
 	ino_t ino;	 /* 0: it is of no file */
 	dev_t dev;
-	bool shared;
+	bool shared, readable, writable;
 	const char *path; /* as the kernel has it; "": none, or a very long one */
 };
 /*

@@ -20,6 +20,10 @@ void check_stacks_forked(void);
 /* backtrace_take(), of at most CHECK_PAST_FRAMES; quick where it was taken before. */
 void check_stack_take(struct backtrace *b, const struct call_site *from, unsigned max);
 
+/* ---- uninit.c ---- */
+/* Look at what a device is about to read: EVENT_READING. */
+void check_uninit_look(const struct event *e);
+
 /* ---- history.c: what happened before, of this process ---- */
 /* Memory for it; 0 or -errno. */
 int check_history_start(void);

@@ -45,6 +45,9 @@ static uint64_t kinds_of(const char *word, unsigned len)
 void check_wanted_default(struct check_wanted *w)
 {
 	*w = (struct check_wanted){ .kinds = kinds_of("all", 3) };
+	for (unsigned i = 0; i < check_num_kinds; i++)
+		if (check_kinds[i].asked)
+			w->kinds &= ~(1ull << i);
 }
 
 /* Add a rule for the kinds of models. False: there is no room. */

@@ -18,6 +18,7 @@
 
 #include "base/report.h"
 #include "base/sys.h"
+#include "base/untouched.h"
 #include "check/internal.h"
 
 /* Innermost frames by which two mistakes are the same. */
@@ -25,7 +26,8 @@
 #define SEEN_PROBES 16u
 
 static struct check_shared *shared;
-static int kind_stale = -1;
+static int kind_stale = -1, kind_uninit = -1;
+static bool looks_at_reads;
 static bool may_stop;
 
 /* ---- which mistake it is ---- */
@@ -194,6 +196,8 @@ static void add_about(struct check_record *r, const struct report_about *a, bool
 		add_mapping(r, CHECK_BELOW, a->space, a->below.at + a->below.size - 1);
 	if (a->above.size)
 		add_mapping(r, CHECK_ABOVE, a->space, a->above.at);
+	if (!a->below.size && !a->above.size)
+		add_mapping(r, CHECK_MAPPED, a->space, a->at);
 }
 
 static void add_who(struct check_record *r, const struct report *report)
@@ -366,6 +370,25 @@ static void on_report(const struct report *report, void *unused)
 
 static struct report_subscriber subscriber = { .fn = on_report, .level = LOG_INFO };
 
+static void on_event(const struct event *e)
+{
+	if (e->kind == EVENT_READING)
+		check_uninit_look(e);
+	else
+		check_history_note(e);
+}
+
+/* Have dma-uninit look at pages, in this process. */
+static void start_looking(void)
+{
+	int rc = untouched_open();
+
+	if (rc)
+		report_info("check-pages", NULL, rc,
+			    "dma-uninit: /proc/self/pagemap cannot be opened: pages that nobody "
+			    "touched are not found");
+}
+
 int check_start_with(struct check_shared *s, bool stops)
 {
 	int rc;
@@ -383,8 +406,13 @@ int check_start_with(struct check_shared *s, bool stops)
 	shared = s;
 	may_stop = stops;
 	kind_stale = check_kind_find("dma-stale");
-	event_listen(check_history_note,
-		     1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP | 1u << EVENT_STORE);
+	kind_uninit = check_kind_find("dma-uninit");
+	looks_at_reads = check_is_wanted(&s->wanted, (unsigned)kind_uninit, NULL);
+	if (looks_at_reads)
+		start_looking();
+	event_listen(on_event, 1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP |
+				       1u << EVENT_STORE |
+				       (unsigned)looks_at_reads << EVENT_READING);
 	report_subscribe(&subscriber);
 	return 0;
 }
@@ -416,7 +444,8 @@ int check_start(const char *dir, bool stops)
 void check_stop(void)
 {
 	report_unsubscribe(&subscriber);
-	event_unlisten(check_history_note);
+	event_unlisten(on_event);
+	untouched_close();
 	check_history_stop();
 	check_stacks_stop();
 	shared = NULL;
@@ -426,4 +455,6 @@ void check_forked(void)
 {
 	check_history_forked();
 	check_stacks_forked();
+	if (looks_at_reads)
+		start_looking();
 }

@@ -58,12 +58,13 @@ static void print_kinds(void)
 
 		if (!i || strcmp(k->group, k[-1].group))
 			printf("\n%s\n", k->group);
-		printf("  %-18s%s\n", k->name, k->line);
+		printf("  %-18s%s%s\n", k->name, k->line, k->asked ? " *" : "");
 	}
 	printf("\nproto\n");
 	fflush(stdout);
 	machine_list_kinds(STDOUT_FILENO, NULL);
-	printf("\n--check=LIST adds kinds or groups to those that are looked for, or takes them\n"
+	printf("\n* is looked for only when it is asked for: it costs more.\n"
+	       "--check=LIST adds kinds or groups to those that are looked for, or takes them\n"
 	       "away: --check=-dma-rights, --check=-all,dma,proto-nvme. `uvfio help KIND` explains "
 	       "one;\n"
 	       "uvfio-check(7) has all. Those of a model of your own are in `uvfio models "

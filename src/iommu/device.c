@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/defined.h"
 #include "base/event.h"
 #include "base/guard.h"
 #include "base/rcu.h"
@@ -219,6 +220,8 @@ static size_t transfer(char *mem, char *buf, size_t n, bool write)
 	if (__builtin_expect(done < n, 0))
 		done += write ? reach_write(mem + done, buf + done, n - done)
 			      : reach_read(buf + done, mem + done, n - done);
+	if (write)
+		defined_mark(mem, done);
 	return done;
 }
 
@@ -356,6 +359,9 @@ static int transact(struct iommu_device *dev, uint32_t pasid, uint64_t iova, voi
 				break;
 			continue;
 		}
+		if (!write)
+			EVENT(EVENT_READING, .space = d, .at = iova + done, .size = n, .mem = mem,
+			      .who = dev->name);
 		copied = transfer(mem, (char *)buf + done, n, write);
 		done += copied;
 		if (copied < n) {
@@ -466,6 +472,11 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 		if (iommu_is_peer(mem))
 			return -E2BIG;
 		n = len - done < contig ? len - done : (size_t)contig;
+		if (write)
+			defined_mark(mem, n);
+		else
+			EVENT(EVENT_READING, .space = d, .at = iova + done, .size = n, .mem = mem,
+			      .who = dev->name);
 		if (pieces && (char *)iov[pieces - 1].iov_base + iov[pieces - 1].iov_len == mem) {
 			iov[pieces - 1].iov_len += n;
 		} else {

@@ -10,9 +10,11 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "base/event.h"
 #include "base/guard.h"
 #include "base/maps.h"
 #include "base/sys.h"
+#include "base/untouched.h"
 #include "base/util.h"
 #include "iommu/domain.h"
 #include "iommu/populate.h"
@@ -102,6 +104,9 @@ int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 	long ret;
 	int bars;
 
+	/* somebody wants to know of pages that the program never touched: they stay so */
+	if (event_wanted(EVENT_READING) && untouched_is_plain(vaddr, size, prot & IOMMU_WRITE))
+		return 0;
 	do {
 		ret = sys_call(SYS_madvise, (long)vaddr, (long)size, advice, 0, 0, 0);
 	} while (ret == -EINTR || ret == -EAGAIN);

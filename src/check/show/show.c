@@ -191,7 +191,9 @@ static bool show(struct check_show *s)
 {
 	struct mistake *m = &s->mistake;
 
-	m->of_model = (struct check_kind){ m->r.kind_name, "proto", "", m->r.fix, "" };
+	m->of_model = (struct check_kind){
+		.name = m->r.kind_name, .group = "proto", .line = "", .fix = m->r.fix, .text = ""
+	};
 	m->kind = m->r.kind == CHECK_PROTO ? &m->of_model : &check_kinds[m->r.kind];
 	symbols_find(s->symbols, s->shared->module, &m->r.stack, &m->stack);
 	for (unsigned i = 0; i < m->r.parts; i++)
