@@ -46,7 +46,7 @@ static const struct uvfio_kind counter_kinds[] = {
 	{ 0 },
 };
 
-/* The names of the registers, in the order of their places. */
+/* The names of the registers, in the order of their places; there are no others in BAR0. */
 static const struct uvfio_reg counter_regs[] = {
 	{ .name = "COUNT", .offset = 0x00, .width = 4, .access = UVFIO_REG_RO },
 	{ .name = "ADD", .offset = 0x04, .width = 4, .access = UVFIO_REG_WO },
@@ -56,6 +56,7 @@ static const struct uvfio_reg counter_regs[] = {
 	{ .name = "STEP", .offset = 0x18, .width = 4, .access = UVFIO_REG_RO, .varies = true },
 	{ 0 },
 };
+static const struct uvfio_reg_range counter_reg_ranges[] = { { .size = 4096 }, { 0 } };
 
 /*
  * The interrupt the driver chose: a message for each lap, or a line that is up until the driver
@@ -240,6 +241,7 @@ UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
 	.bar_read = counter_read,
 	.bar_write = counter_write,
 	.regs = counter_regs,
+	.reg_ranges = counter_reg_ranges,
 	.kinds = counter_kinds,
 	.state_version = 1,
 	.describe = counter_describe,

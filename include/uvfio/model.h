@@ -129,7 +129,10 @@ enum uvfio_reg_access {
  *	@reset says nothing.
  *
  * A table ends with one whose name is NULL, and is in the order of BARs and first offsets. It need
- * not have all registers, and it changes nothing about what the device does: only the log reads it.
+ * not have all registers (struct uvfio_reg_range says where it has), and it changes nothing about
+ * what the device does. A store to a register of UVFIO_REG_RO is a line in the log, and a mistake
+ * of the driver's to `uvfio run --check` (mmio-readonly): one with a bit that can be written or
+ * cleared is another.
  */
 struct uvfio_reg {
 	const char *name;
@@ -141,6 +144,24 @@ struct uvfio_reg {
 	uint8_t access;
 	bool varies;
 };
+
+/**
+ * struct uvfio_reg_range - A part of a BAR of which @regs of struct uvfio_model has all registers.
+ * @offset: where it begins.
+ * @size: bytes.
+ * @bar: 0 to 5.
+ *
+ * A driver that reads or writes there where no register is makes a mistake, mmio-undefined. A table
+ * ends with one whose size is 0.
+ */
+struct uvfio_reg_range {
+	uint64_t offset;
+	uint64_t size;
+	uint8_t bar;
+};
+
+/** define UVFIO_BEFORE_READY - For @kind of uvfio_report_reg(): mmio-before-ready, uvfio's own. */
+#define UVFIO_BEFORE_READY 0x80000000u
 
 /**
  * struct uvfio_kind - A mistake of drivers that a model knows: what its specification forbids.
@@ -462,6 +483,9 @@ struct uvfio_model {
 	 * those of its PF's.
 	 */
 	const struct uvfio_kind *kinds;
+
+	/** @reg_ranges: the parts of BARs of which @regs has every register; NULL: none. */
+	const struct uvfio_reg_range *reg_ranges;
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -1677,7 +1701,8 @@ UVFIO_PUBLIC void uvfio_report(struct uvfio_dev *dev, unsigned kind, const char 
 /**
  * uvfio_report_reg() - The driver does so with a register.
  * @dev: the function.
- * @kind: index in @kinds of struct uvfio_model.
+ * @kind: index in @kinds of struct uvfio_model; or UVFIO_BEFORE_READY: it does not wait until the
+ *	device is ready for this access, as its specification wants.
  * @bar: the register's BAR.
  * @offset: its place there. Its name, if it has one in @regs, comes before the text.
  * @value: what was stored; NULL: it was read.

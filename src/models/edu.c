@@ -365,6 +365,8 @@ static const struct uvfio_reg edu_regs[] = {
 	{ 0 },
 };
 
+static const struct uvfio_reg_range edu_reg_ranges[] = { { .size = BAR_SIZE }, { 0 } };
+
 const struct uvfio_model model_edu = {
 	UVFIO_MODEL_INIT,
 	.name = "edu",
@@ -376,6 +378,7 @@ const struct uvfio_model model_edu = {
 	.bar_read = edu_read,
 	.bar_write = edu_write,
 	.regs = edu_regs,
+	.reg_ranges = edu_reg_ranges,
 	.state_version = 1,
 	.describe = edu_describe,
 	.save = edu_save,

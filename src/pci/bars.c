@@ -237,6 +237,7 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 		*value = rom_read(fn, off, size);
 		return 0;
 	}
+	pci_reg_check(fn, false, bar, off, size, 0);
 	return model_read(fn, bar, off, size, value, false);
 }
 
@@ -252,6 +253,8 @@ static void tell_store(pci_function *fn, unsigned bar, uint64_t off, unsigned si
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
 {
 	tell_store(fn, bar, off, size, value & all_ones(size));
+	if (size && decodes(fn, bar))
+		pci_reg_check(fn, true, bar, off, size, value & all_ones(size));
 	return pci_bar_write_untold(fn, bar, off, size, value);
 }
 

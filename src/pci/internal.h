@@ -236,6 +236,11 @@ struct uvfio_dev {
 		struct report_code *is;
 		unsigned n;
 	} kinds; /* kinds.c */
+	struct pci_reg_map {
+		uint8_t *words; /* REG_* of each 4 bytes */
+		uint64_t num;	/* up to the end of the last register */
+		bool ranges;	/* of some part the table has all registers */
+	} reg_maps[PCI_BARS];	/* regs.c */
 	struct {
 		struct uvfio_region is[PCI_REGIONS_MAX];
 		unsigned n;
@@ -324,6 +329,30 @@ bool pci_reg_name(const struct uvfio_reg *table, unsigned bar, uint64_t off,
 		  char name[PCI_REG_NAME]);
 /* Return how many bytes that register has, or 0. */
 unsigned pci_reg_width(const struct uvfio_reg *table, unsigned bar, uint64_t off);
+/* Make what the check of accesses needs of the model's table; 0 or -ENOMEM. */
+int pci_reg_maps_new(pci_function *fn);
+void pci_reg_maps_free(pci_function *fn);
+void pci_reg_judge(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
+		   uint64_t value);
+#define PCI_REG_RO   1u /* a register that can only be read has bytes there */
+#define PCI_REG_HOLE 2u /* there are bytes of no register, where the table has all */
+/* Report an access by the driver to where no register is, and a store to one that is read-only. */
+static inline void pci_reg_check(pci_function *fn, bool write, unsigned bar, uint64_t off,
+				 unsigned size, uint64_t value)
+{
+	const struct pci_reg_map *map = &fn->reg_maps[bar < PCI_BARS ? bar : 0];
+	uint64_t last = (off + size - 1) / 4;
+	unsigned is;
+
+	if (bar >= PCI_BARS || (!map->num && !map->ranges))
+		return;
+	if (last < map->num)
+		is = map->words[off / 4] | map->words[last];
+	else
+		is = map->ranges ? PCI_REG_HOLE : 0;
+	if (__builtin_expect(is & (write ? PCI_REG_RO | PCI_REG_HOLE : PCI_REG_HOLE), 0))
+		pci_reg_judge(fn, write, bar, off, size, value);
+}
 
 /* ---- kinds.c ---- */
 

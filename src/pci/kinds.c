@@ -80,11 +80,16 @@ __attribute__((format(printf, 4, 0))) static void say(struct uvfio_dev *dev, uns
 						      const struct report_about *about,
 						      const char *fmt, va_list ap)
 {
+	REPORT_CODE(early, LOG_WARN, REPORT_LIMITED("mmio-before-ready"));
 	char text[TEXT_MAX_BYTES], where[PCI_REG_NAME + 32] = "";
+
+	const struct report_code *code = &early;
 
 	if (!report_wanted(LOG_WARN))
 		return;
-	if (kind >= dev->kinds.n) {
+	if (kind < dev->kinds.n) {
+		code = &dev->kinds.is[kind];
+	} else if (kind != UVFIO_BEFORE_READY) {
 		report_warn(REPORT_LIMITED("model-kind"), dev->name, -EINVAL,
 			    "the model reports a mistake of kind %u, of which it has no table",
 			    kind);
@@ -98,7 +103,7 @@ __attribute__((format(printf, 4, 0))) static void say(struct uvfio_dev *dev, uns
 			 about->reg, about->at);
 	else if (about->access == REPORT_BAR)
 		snprintf(where, sizeof(where), "BAR%u at 0x%" PRIx64 ": ", about->bar, about->at);
-	report_say_about(&dev->kinds.is[kind], dev->name, 0, about, "%s%s", where, text);
+	report_say_about(code, dev->name, 0, about, "%s%s", where, text);
 }
 
 void uvfio_report(struct uvfio_dev *dev, unsigned kind, const char *fmt, ...)

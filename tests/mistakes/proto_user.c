@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: COUNTER; kind: proto-counter-report-unaligned; says: BAR0 REPORT .0x0010.: 0x100001 is no.
+/* device: COUNTER; kind: proto-counter-report-unaligned; says: BAR0 REPORT .0x0010.: 0x1000.
  * What a model of a user's knows. */
 #include "mistakes.h"
 

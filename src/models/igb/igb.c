@@ -54,6 +54,7 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	igb_put(g, IGB_SWSM, 0);
 	igb_phy_reset(g);
 	igb_software_reset(g);
+	atomic_store(&g->unseen_reset, false);
 	g->ioaddr = 0;
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);

@@ -133,8 +133,9 @@ struct igb {
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	struct igb_fn fn[IGB_FUNCTIONS];
-	atomic_bool steers; /* there is a filter in steer.c */
-	atomic_uint vfs;    /* the virtual functions that are enabled, a bit each */
+	atomic_bool steers;	  /* there is a filter in steer.c */
+	atomic_uint vfs;	  /* the virtual functions that are enabled, a bit each */
+	atomic_bool unseen_reset; /* the driver has not looked if its CTRL.RST is done */
 	pthread_mutex_t ctl, mbx;
 	/* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
 	uint64_t asked[IGB_VFS];

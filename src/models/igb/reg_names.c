@@ -42,7 +42,7 @@
 
 const struct uvfio_reg igb_reg_names[] = {
 	VARIES("CTRL", IGB_CTRL, RW),
-	VARIES("STATUS", IGB_STATUS, RO),
+	VARIES("STATUS", IGB_STATUS, RW), /* PHYRA is written 0 */
 	VARIES("EECD", IGB_EECD, RW),
 	VARIES("EERD", IGB_EERD, RW),
 	VARIES("CTRL_EXT", IGB_CTRL_EXT, RW),

@@ -303,6 +303,7 @@ static void write_ctrl(struct igb *g, uint32_t off, uint32_t value)
 	pthread_mutex_lock(&g->ctl);
 	if (value & CTRL_RST) {
 		igb_software_reset(g);
+		atomic_store(&g->unseen_reset, true);
 	} else {
 		store(g, off, value);
 		if (value & CTRL_PHY_RST) {
@@ -452,6 +453,30 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 
 /* ---- BAR0 ---- */
 
+/*
+ * The driver has set CTRL.RST and not looked at a register that tells when it is done (4.5.3): it
+ * does so now, or it uses another one too early, which is told once.
+ */
+static void judge_reset(struct igb_fn *fn, uint32_t off, const uint64_t *value)
+{
+	bool tells = off == IGB_CTRL || off == IGB_STATUS || off == IGB_EECD || off == IGB_EEMNGCTL;
+
+	if (fn->index != IGB_PF || (tells && value) ||
+	    !atomic_exchange(&fn->g->unseen_reset, false))
+		return;
+	if (!tells)
+		uvfio_report_reg(fn->dev, UVFIO_BEFORE_READY, 0, off, value,
+				 "used after CTRL.RST, and no register was read that tells of its "
+				 "end: CTRL.RST, EECD.Auto_RD, EEMNGCTL.CFG_DONE (82576 datasheet, "
+				 "4.5.3)");
+}
+
+static inline bool is_unseen(struct igb_fn *fn)
+{
+	return __builtin_expect(atomic_load_explicit(&fn->g->unseen_reset, memory_order_relaxed),
+				0);
+}
+
 static uint32_t read_of(struct igb_fn *fn, uint32_t off)
 {
 	if (fn->index != IGB_PF)
@@ -469,8 +494,11 @@ static void write_of(struct igb_fn *fn, uint32_t off, uint32_t value)
 
 uint64_t igb_bar0_read(struct igb_fn *fn, uint32_t off, unsigned size)
 {
-	uint32_t v = read_of(fn, off & ~3u);
+	uint32_t v;
 
+	if (is_unseen(fn))
+		judge_reset(fn, off & ~3u, NULL);
+	v = read_of(fn, off & ~3u);
 	if (size == 8)
 		return v | (uint64_t)read_of(fn, off + 4) << 32;
 	return v >> 8 * (off & 3);
@@ -481,6 +509,8 @@ int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t valu
 	if (size < 4)
 		return -EINVAL; /* 8.1.1: partial writes are not supported */
 	igb_wake(fn);
+	if (is_unseen(fn))
+		judge_reset(fn, off, &value);
 	write_of(fn, off, (uint32_t)value);
 	if (size == 8)
 		write_of(fn, off + 4, (uint32_t)(value >> 32));

@@ -279,19 +279,33 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 		kick_users(n, cq);
 }
 
+/* A doorbell that the driver does not know to be one: it has not looked at CSTS.RDY. 7.6.1 */
+static void judge_ready(struct nvme *n, uint64_t offset, uint64_t value, bool ready)
+{
+	if (ready)
+		uvfio_report_reg(
+			n->dev, UVFIO_BEFORE_READY, 0, offset, &value,
+			"CSTS.RDY was not read as 1 since CC.EN was set (NVMe 1.4, 7.6.1)");
+	else
+		uvfio_report_reg(n->dev, UVFIO_BEFORE_READY, 0, offset, &value,
+				 "the controller is not ready: CSTS.RDY is 0 (NVMe 1.4, 7.6.1)");
+}
+
 void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 {
 	unsigned qid = (unsigned)(offset - NVME_DOORBELLS) / 8;
-	bool is_cq = offset & 4;
+	bool is_cq = offset & 4, ready;
 	struct nvme_sq *sq;
 	unsigned size, head, tail;
 
+	ready = atomic_load_explicit(&n->kept->csts, memory_order_relaxed) & NVME_CSTS_RDY;
+	if (!ready || !atomic_load_explicit(&n->seen_ready, memory_order_relaxed))
+		judge_ready(n, offset, value, ready);
 	/*
 	 * Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while
 	 * quiesced counts when that ends.
 	 */
-	if (!(atomic_load_explicit(&n->kept->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
-	    atomic_load_explicit(&n->discard, memory_order_relaxed))
+	if (!ready || atomic_load_explicit(&n->discard, memory_order_relaxed))
 		return;
 	if (atomic_load_explicit(&n->stopped, memory_order_relaxed)) { /* resume looks */
 		if (offset - NVME_DOORBELLS < NVME_DOORBELL_PAGE)

@@ -651,6 +651,8 @@ struct nvme {
 
 	pthread_mutex_t log_lock; /* guards the error log */
 	atomic_uint warned;	  /* invalid doorbells that were logged */
+	/* the driver has seen CSTS.RDY follow CC.EN since it wrote that */
+	atomic_bool seen_ready;
 
 	struct nvme_delay delay;
 
@@ -741,4 +743,5 @@ static inline uint16_t nvme_location(unsigned byte, unsigned bit)
 
 /* reg_names.c */
 extern const struct uvfio_reg nvme_reg_names[];
+extern const struct uvfio_reg_range nvme_reg_ranges[];
 #endif

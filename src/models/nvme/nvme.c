@@ -216,14 +216,40 @@ void nvme_change_cc(struct nvme *n, uint32_t old, uint32_t cc)
 	atomic_store(&n->kept->cc_op, 0);
 }
 
+/* The driver changes CC.EN. 3.1.5: not before RDY has followed the last change. */
+static void judge_enable(struct nvme *n, uint64_t cc)
+{
+	if (!atomic_exchange(&n->seen_ready, false))
+		uvfio_report_reg(n->dev, UVFIO_BEFORE_READY, 0, NVME_REG_CC, &cc,
+				 "EN becomes %u, and CSTS.RDY was not read as %u since it became "
+				 "%u (NVMe 1.4, 3.1.5)",
+				 (unsigned)cc & 1, !(cc & 1), !(cc & 1));
+}
+
 static void write_cc(struct nvme *n, uint32_t value)
 {
+	uint32_t old;
+
 	pthread_mutex_lock(&n->life);
-	nvme_change_cc(n, atomic_load(&n->kept->cc), value & NVME_CC_WRITABLE);
+	old = atomic_load(&n->kept->cc);
+	if ((old ^ value) & NVME_CC_EN)
+		judge_enable(n, value);
+	nvme_change_cc(n, old, value & NVME_CC_WRITABLE);
 	pthread_mutex_unlock(&n->life);
 }
 
 /* ---- registers: 3.1 ---- */
+
+static uint32_t read_csts(struct nvme *n)
+{
+	uint32_t csts = atomic_load(&n->kept->csts);
+
+	/* no EN that is changing: its write ends when RDY is what it will be */
+	if (!(csts & NVME_CSTS_RDY) == !(atomic_load(&n->kept->cc) & NVME_CC_EN) ||
+	    csts & NVME_CSTS_CFS)
+		atomic_store_explicit(&n->seen_ready, true, memory_order_relaxed);
+	return csts;
+}
 
 static uint32_t read32(struct nvme *n, uint64_t offset)
 {
@@ -248,7 +274,7 @@ static uint32_t read32(struct nvme *n, uint64_t offset)
 	case NVME_REG_CC:
 		return atomic_load(&n->kept->cc);
 	case NVME_REG_CSTS:
-		return atomic_load(&n->kept->csts);
+		return read_csts(n);
 	case NVME_REG_AQA:
 		return atomic_load(&n->kept->aqa);
 	case NVME_REG_ASQ:
@@ -367,6 +393,7 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	nvme_reset_registers(n);
 	atomic_store(&n->paused, false);
 	atomic_store(&n->warned, 0);
+	atomic_store(&n->seen_ready, true);
 	/* of a migration that failed: whose they were may have them back */
 	for (unsigned i = 0; i < n->num_ns && atomic_load(&n->stopped); i++)
 		nvme_ns_release(&n->ns[i]);
@@ -768,6 +795,7 @@ const struct uvfio_model model_nvme = {
 	.power = power,
 	.quiesce = quiesce,
 	.regs = nvme_reg_names,
+	.reg_ranges = nvme_reg_ranges,
 	.state_version = 1,
 	.stop = stop_running,
 	.resume = resume,

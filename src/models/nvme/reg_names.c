@@ -24,7 +24,8 @@ const struct uvfio_reg nvme_reg_names[] = {
 	REG("INTMS", NVME_REG_INTMS, 4, W1S),
 	REG("INTMC", NVME_REG_INTMC, 4, W1C),
 	REG("CC", NVME_REG_CC, 4, RW),
-	REG("CSTS", NVME_REG_CSTS, 4, RO),
+	/* 3.1.6: NSSRO can be cleared; what else is written is proto-nvme-csts-store */
+	REG("CSTS", NVME_REG_CSTS, 4, W1C),
 	REG("NSSR", NVME_REG_NSSR, 4, RW),
 	REG("AQA", NVME_REG_AQA, 4, RW),
 	REG("ASQ", NVME_REG_ASQ, 8, RW),
@@ -53,5 +54,11 @@ const struct uvfio_reg nvme_reg_names[] = {
 	  .access = UVFIO_REG_WO,
 	  .count = NVME_QUEUES,
 	  .stride = 8 },
+	{ 0 },
+};
+
+/* Behind BPMBL and CMBSTS everything up to the doorbells but the PMR's registers is reserved. */
+const struct uvfio_reg_range nvme_reg_ranges[] = {
+	{ .size = NVME_DOORBELLS },
 	{ 0 },
 };

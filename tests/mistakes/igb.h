@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tests/mistakes/igb.h: as much of a driver of the Intel 82576 as the small ones need: a port that
+ * is looped back, with one queue each way. Section numbers are of the datasheet.
+ */
+#ifndef TESTS_MISTAKES_IGB_H
+#define TESTS_MISTAKES_IGB_H
+#include "mistakes.h"
+
+/* 8.1.3 */
+enum {
+	CTRL = 0x0000,
+	EECD = 0x0010,
+	RCTL = 0x0100,
+	TCTL = 0x0400,
+	RDBAL = 0xc000,
+	RDLEN = 0xc008,
+	SRRCTL = 0xc00c,
+	RDH = 0xc010,
+	RDT = 0xc018,
+	RXDCTL = 0xc028,
+	TDBAL = 0xe000,
+	TDLEN = 0xe008,
+	TDH = 0xe010,
+	TDT = 0xe018,
+	TXDCTL = 0xe028,
+};
+#define CTRL_RST     (1u << 26)
+#define AUTO_RD	     (1u << 9)
+#define RCTL_EN	     (1u << 1)
+#define RCTL_LBM     (1u << 6)
+#define TCTL_EN	     (1u << 1)
+#define QUEUE_ENABLE (1u << 25)
+
+#define RING 16u
+/* pages of `memory` */
+enum { RX_RING, TX_RING, RX_DATA, TX_DATA, PAGES };
+#define AT(page) (IOVA + (page) * (uint64_t)PAGE)
+
+struct descriptor { /* 7.1.5, 7.2.2 */
+	uint64_t address;
+	uint32_t command, options;
+};
+
+/* Open the device, with memory, and reset it. */
+static inline void open_igb(void)
+{
+	open_device(1);
+	bar = mmap(NULL, 32 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, device,
+		   (off_t)region(VFIO_PCI_BAR0_REGION_INDEX));
+	MUST(bar != MAP_FAILED);
+	new_memory(PAGES * PAGE);
+	memset(memory, 0, PAGES * PAGE);
+	map_memory(PAGES * PAGE, BOTH_WAYS);
+	write32(CTRL, read32(CTRL) | CTRL_RST);
+	while (!(read32(EECD) & AUTO_RD))
+		;
+}
+#endif
