@@ -356,6 +356,11 @@ static void test_kinds(void **state)
 
 	check_wanted_default(&w);
 	all = w.kinds;
+	assert_false(check_is_wanted(&w, (unsigned)check_kind_find("dma-uninit"), NULL));
+	assert_int_equal(check_wanted_parse("dma", &w, &bad, &len), 0);
+	assert_true(check_is_wanted(&w, (unsigned)check_kind_find("dma-uninit"), NULL));
+	for (unsigned i = 0; i < check_num_kinds; i++)
+		all |= check_kinds[i].asked ? 1ull << i : 0;
 	assert_int_equal(check_wanted_parse("-all,dma-stale,dma-rights", &w, &bad, &len), 0);
 	assert_int_equal(w.kinds, stale | rights);
 	assert_int_equal(check_wanted_parse("-dma-stale", &w, &bad, &len), 0);
