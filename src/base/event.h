@@ -26,6 +26,8 @@ enum event_kind {
 	EVENT_BEGIN,  /* of command @at of queue @bar: @text; @value, @size: its arguments */
 	EVENT_END,    /* of command @at of queue @bar, with status @value */
 	EVENT_READING, /* @who is about to read [@mem, @mem + @size), at @at of @space */
+	/* the program did @reg to @who here, which may turn out to be a mistake later */
+	EVENT_PLACE,
 	EVENT_KINDS
 };
 
@@ -82,4 +84,10 @@ void event_tell(const struct event *e);
 bool event_listen(event_fn *fn, unsigned kinds);
 /* Only while nothing happens. */
 void event_unlisten(event_fn *fn);
+
+/* Tell who listens that the program did @what (a constant, "opened") to @who here. */
+static inline void event_place(const char *what, const char *who)
+{
+	EVENT(EVENT_PLACE, .who = who, .reg = what);
+}
 #endif

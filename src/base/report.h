@@ -92,6 +92,12 @@ struct report_about {
 	uint64_t value;	   /* of a write to a BAR */
 	const char *reg;   /* the register's name */
 	const void *space; /* of a DMA: the I/O address space, as events name it (base/event.h) */
+	/*
+	 * the mistake is not where the thread is now, but where the program did @place to @of
+	 * (EVENT_PLACE); or, with REPORT_DMA and "mapped", where it mapped @at
+	 */
+	const char *place, *of;
+	const char *also; /* what the program did to @of is told beside; or NULL */
 	/* of a DMA: the nearest mappings below and above; size 0: there is none */
 	struct report_range {
 		uint64_t at, size;

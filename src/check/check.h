@@ -20,7 +20,7 @@ struct check_kind {
 	const char *line; /* one sentence, without a full stop */
 	const char *fix;  /* what to do, in a sentence or two */
 	const char *text; /* paragraphs */
-	bool asked;	  /* looked for only when the user asks for it: it costs more */
+	bool asked;	  /* looked for only when the user asks for it */
 };
 extern const struct check_kind check_kinds[];
 extern const unsigned check_num_kinds;

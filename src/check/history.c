@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * check/history.c: the last things that happened in this process, each with the program's stack:
- * mappings that came and went in a ring, and the last store to each device. A mistake is told with
- * what led to it; what is older than the ring is told without.
+ * mappings that came and went in a ring, the last store to each device, and the last time that each
+ * of some things was done (EVENT_PLACE). A mistake is told with what led to it; what is older than
+ * the ring is told without.
  *
  * Written by any thread, also in a signal handler, without a lock. All words are atomic; a number
  * of the entry, which is odd while it is written, says to a reader whether the words belong
@@ -20,6 +21,7 @@
 #define ENTRIES	     8192u
 #define STORES	     64u
 #define STACK_FRAMES CHECK_PAST_FRAMES
+#define PLACES	     256u
 #define STORE_FRAMES 16u
 
 struct words {
@@ -38,6 +40,7 @@ static struct history {
 	atomic_ullong next;
 	struct words entry[ENTRIES];
 	struct store_words store[STORES];
+	struct store_words place[PLACES];
 } * history;
 
 int check_history_start(void)
@@ -222,16 +225,17 @@ static void name_words(const char *who, uint64_t name[8])
 	memcpy(name, text, sizeof(text));
 }
 
-/* Find the entry of the device @who; @make: or take one. NULL: there is none. */
-static struct store_words *store_of(const char *who, bool make)
+/* Find the entry of @n at @table that is called @who; @make: or take one. NULL: there is none. */
+static struct store_words *store_of(struct store_words *table, unsigned n, const char *who,
+				    bool make)
 {
 	uint64_t name[8];
 	struct store_words *s;
 	unsigned long long free;
 
 	name_words(who, name);
-	for (unsigned i = 0; i < STORES; i++) {
-		s = &history->store[i];
+	for (unsigned i = 0; i < n; i++) {
+		s = &table[i];
 		free = 0;
 		if (make && !get(&s->taken) &&
 		    atomic_compare_exchange_strong(&s->taken, &free, 1)) {
@@ -248,9 +252,8 @@ static struct store_words *store_of(const char *who, bool make)
 	return NULL;
 }
 
-static void note_store(const struct event *e)
+static void note_store(struct store_words *s, const struct event *e)
 {
-	struct store_words *s = store_of(e->who, true);
 	unsigned long long n;
 	uint64_t reg[8];
 	struct backtrace b;
@@ -275,9 +278,8 @@ static void note_store(const struct event *e)
 	put(&s->number, n + 2);
 }
 
-bool check_history_store(const char *who, struct past_store *out)
+static bool copy_store(const struct store_words *s, struct past_store *out)
 {
-	struct store_words *s = history && who ? store_of(who, false) : NULL;
 	uint64_t n, frames, where, reg[8];
 
 	if (!s)
@@ -304,12 +306,43 @@ bool check_history_store(const char *who, struct past_store *out)
 	return get(&s->number) == n;
 }
 
+bool check_history_store(const char *who, struct past_store *out)
+{
+	return history && who && copy_store(store_of(history->store, STORES, who, false), out);
+}
+
+/* A place's name is what was done and to what. */
+static const char *place_name(char name[64], const char *what, const char *who)
+{
+	size_t n = strnlen(what, 31), k = strnlen(who, 31);
+
+	memcpy(name, what, n);
+	name[n] = ' ';
+	memcpy(name + n + 1, who, k);
+	name[n + 1 + k] = '\0';
+	return name;
+}
+
+bool check_history_place(const char *what, const char *who, struct past_store *out)
+{
+	char name[64];
+
+	return history &&
+	       copy_store(store_of(history->place, PLACES, place_name(name, what, who), false),
+			  out);
+}
+
 void check_history_note(const struct event *e)
 {
+	char name[64];
+
 	if (!history)
 		return;
 	if (e->kind == EVENT_STORE)
-		note_store(e);
+		note_store(store_of(history->store, STORES, e->who, true), e);
+	else if (e->kind == EVENT_PLACE)
+		note_store(store_of(history->place, PLACES, place_name(name, e->reg, e->who), true),
+			   e);
 	else
 		note_mapping(e);
 }
@@ -319,4 +352,7 @@ void check_history_forked(void)
 	for (unsigned i = 0; history && i < STORES; i++)
 		if (get(&history->store[i].number) & 1)
 			put(&history->store[i].number, 0);
+	for (unsigned i = 0; history && i < PLACES; i++)
+		if (get(&history->place[i].number) & 1)
+			put(&history->place[i].number, 0);
 }

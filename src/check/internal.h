@@ -55,4 +55,6 @@ struct past_store {
 	struct backtrace stack;
 };
 bool check_history_store(const char *who, struct past_store *out);
+/* Find where the program last did @what to @who: of @out, the time, the thread, and the stack. */
+bool check_history_place(const char *what, const char *who, struct past_store *out);
 #endif

@@ -136,9 +136,9 @@ static void add_past(struct check_record *r, enum check_role role, const struct 
 	check_stack_set(shared, &p->stack, &past->stack);
 }
 
-static void add_store(struct check_record *r, const struct past_store *store)
+static void add_store(struct check_record *r, enum check_role role, const struct past_store *store)
 {
-	struct check_part *p = new_part(r, CHECK_STARTED);
+	struct check_part *p = new_part(r, role);
 
 	if (!p)
 		return;
@@ -166,6 +166,7 @@ static void add_mapping(struct check_record *r, enum check_role role, const void
 static void add_about(struct check_record *r, const struct report_about *a, bool stale,
 		      const struct past *unmap)
 {
+	struct past_store past;
 	struct past map;
 	uint64_t iova;
 
@@ -176,7 +177,9 @@ static void add_about(struct check_record *r, const struct report_about *a, bool
 	r->value = a->value;
 	r->bar = a->bar;
 	copy_text(r->reg, sizeof(r->reg), a->reg);
-	if (a->access != REPORT_DMA || !a->space)
+	if (a->also && check_history_place(a->also, a->of, &past))
+		add_store(r, CHECK_PLACE, &past);
+	if (a->access != REPORT_DMA || !a->space || a->place)
 		return;
 	r->below = a->below.at;
 	r->below_size = a->below.size;
@@ -200,7 +203,7 @@ static void add_about(struct check_record *r, const struct report_about *a, bool
 		add_mapping(r, CHECK_MAPPED, a->space, a->at);
 }
 
-static void add_who(struct check_record *r, const struct report *report)
+static void add_who(struct check_record *r, const struct report *report, const char *call)
 {
 	struct timespec t = { 0 };
 
@@ -213,7 +216,7 @@ static void add_who(struct check_record *r, const struct report *report)
 	sys_call(SYS_prctl, PR_GET_NAME, (long)r->thread, 0, 0, 0, 0);
 	copy_text(r->device, sizeof(r->device), report->who);
 	copy_text(r->text, sizeof(r->text), report->text);
-	copy_text(r->call, sizeof(r->call), report->call ? report->call->name : NULL);
+	copy_text(r->call, sizeof(r->call), call);
 }
 
 static void wake(atomic_uint *word)
@@ -271,11 +274,37 @@ static void stop(struct check_slot *slot, unsigned before)
 /* What is known of the way to a mistake before its record is made. */
 struct way {
 	int kind;
-	bool stale, on_store;
-	struct past unmap;
-	struct past_store store;
+	bool stale;
+	/* where it is: in the call that the thread is in, or at one of these */
+	enum { AT_CALL, AT_STORE, AT_PLACE, AT_MAPPING } at;
+	struct past unmap, mapped;
+	struct past_store store; /* or place */
 	struct backtrace stack;
 };
+
+static const struct backtrace *stack_of(const struct way *w)
+{
+	return w->at == AT_CALL	     ? &w->stack
+	       : w->at == AT_MAPPING ? &w->mapped.stack
+				     : &w->store.stack;
+}
+
+/* Find out where the mistake of @report is. */
+static void find_place(const struct report *report, struct way *w)
+{
+	const struct report_about *about = report->about;
+	bool is_place = about && about->place;
+
+	if (is_place && about->access == REPORT_DMA) {
+		if (check_history_last(about->space, about->at, &w->mapped) == EVENT_MAP)
+			w->at = AT_MAPPING;
+	} else if (is_place) {
+		if (check_history_place(about->place, about->of, &w->store))
+			w->at = AT_PLACE;
+	} else if (!report->call && check_history_store(report->who, &w->store)) {
+		w->at = AT_STORE;
+	}
+}
 
 static uint64_t key_of(const struct report *report, const struct way *w,
 		       const struct check_stack *stack)
@@ -298,7 +327,7 @@ static bool make(const struct report *report, const struct way *w)
 	unsigned seen, before;
 	bool full;
 
-	check_stack_set(shared, &stack, w->on_store ? &w->store.stack : &w->stack);
+	check_stack_set(shared, &stack, stack_of(w));
 	if (!is_first(key_of(report, w, &stack), &seen, &full)) {
 		if (full)
 			atomic_fetch_add(&shared->lost, 1);
@@ -321,13 +350,16 @@ static bool make(const struct report *report, const struct way *w)
 	r->has_meant = 0;
 	r->below_size = r->above_size = 0;
 	r->access = REPORT_NO_ACCESS;
-	add_who(r, report);
-	if (w->on_store) {
+	add_who(r, report, w->at == AT_CALL && report->call ? report->call->name : NULL);
+	r->stack = stack;
+	if (w->at != AT_CALL)
 		r->stack.n = 0;
-		add_store(r, &w->store);
-	} else {
-		r->stack = stack;
-	}
+	if (w->at == AT_STORE)
+		add_store(r, CHECK_STARTED, &w->store);
+	else if (w->at == AT_PLACE)
+		add_store(r, CHECK_PLACE, &w->store);
+	else if (w->at == AT_MAPPING)
+		add_past(r, CHECK_MAPPED, &w->mapped);
 	if (report->about)
 		add_about(r, report->about, w->stale, &w->unmap);
 	r->seq = atomic_fetch_add(&shared->next_seq, 1);
@@ -361,9 +393,10 @@ static void on_report(const struct report *report, void *unused)
 	if (w.kind < 0 || !check_is_wanted(&shared->wanted, (unsigned)w.kind, report->code->name))
 		return;
 	w.stack.n = w.stack.exact = 0;
-	if (report->call)
+	w.at = AT_CALL;
+	find_place(report, &w);
+	if (report->call && w.at == AT_CALL)
 		backtrace_take(&w.stack, &report->call->from, CHECK_FRAMES);
-	w.on_store = !report->call && check_history_store(report->who, &w.store);
 	if (make(report, &w))
 		*report->shown = true;
 }
@@ -411,7 +444,7 @@ int check_start_with(struct check_shared *s, bool stops)
 	if (looks_at_reads)
 		start_looking();
 	event_listen(on_event, 1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP |
-				       1u << EVENT_STORE |
+				       1u << EVENT_STORE | 1u << EVENT_PLACE |
 				       (unsigned)looks_at_reads << EVENT_READING);
 	report_subscribe(&subscriber);
 	return 0;

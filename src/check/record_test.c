@@ -210,6 +210,37 @@ static void test_store(void **state)
 	assert_int_equal(r->part[0].stack.exact, 1);
 }
 
+/* A mistake that is where the program did something before, whatever it does now. */
+static void test_place(void **state)
+{
+	CALL_FRAME("close", ((struct call_site){ .ip = (void *)0x9000, .exact = true }));
+	struct report_about about = { .place = "it was set up", .of = "device 1" };
+	REPORT_CODE(code, LOG_WARN, "dma-rights");
+	const struct check_record *r;
+
+	for (unsigned i = 0; i < 2; i++) {
+		CALL_FRAME("ioctl",
+			   ((struct call_site){ .ip = (void *)(0x8000ul + i), .exact = true }));
+
+		event_place("it was set up", i ? "device 1" : "device 0");
+	}
+	report_say_about(&code, "device 1", 0, &about, "not taken back");
+	r = record(0);
+	assert_string_equal(r->call, "");
+	assert_int_equal(r->stack.n, 0);
+	assert_int_equal(r->parts, 1);
+	assert_int_equal(r->part[0].role, CHECK_PLACE);
+	assert_string_equal(r->part[0].reg, "it was set up");
+	assert_int_equal(r->part[0].stack.pc[0], 0x8001);
+	/* of what nothing is known the call is told */
+	about.of = "device 2";
+	report_say_about(&code, "device 2", 0, &about, "not taken back");
+	r = record(1);
+	assert_string_equal(r->call, "close");
+	assert_int_equal(r->stack.pc[0], 0x9000);
+	assert_int_equal(r->parts, 0);
+}
+
 static unsigned lines;
 
 static void count(const struct report *r, void *arg)
@@ -366,6 +397,9 @@ static void test_kinds(void **state)
 	assert_int_equal(check_wanted_parse("-dma-stale", &w, &bad, &len), 0);
 	assert_int_equal(w.kinds, rights);
 	assert_int_equal(check_wanted_parse("all", &w, &bad, &len), 0);
+	for (unsigned i = 0; i < check_num_kinds; i++)
+		if (check_kinds[i].asked)
+			w.kinds &= ~(1ull << i);
 	assert_int_equal(w.kinds, all);
 	assert_int_equal(check_wanted_parse("dma,no-such,x", &w, &bad, &len), -EINVAL);
 	assert_int_equal(len, 7);
@@ -434,6 +468,7 @@ int main(void)
 		TEST(test_modules),
 		TEST(test_history),
 		TEST(test_store),
+		TEST(test_place),
 		TEST(test_full),
 		TEST(test_threads),
 		TEST(test_killed),

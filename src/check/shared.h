@@ -37,6 +37,7 @@ enum check_role {
 	CHECK_ABOVE,
 	CHECK_MAPPED,	/* what is not mapped any more was mapped here ... */
 	CHECK_UNMAPPED, /* ... and unmapped here */
+	CHECK_PLACE,	/* what @reg says was done here, and was the mistake */
 	CHECK_ROLES
 };
 struct check_part {
@@ -47,7 +48,7 @@ struct check_part {
 	uint64_t value;	   /* of a store; @at is its offset */
 	uint32_t bar;
 	char call[32]; /* the program's call that it was in */
-	char reg[64];  /* of a store: the register's name */
+	char reg[64];  /* of a store: the register's name; of a place: what was done */
 	struct check_stack stack;
 };
 

@@ -139,6 +139,26 @@ static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t 
 	}
 }
 
+void pci_bar_report(pci_function *fn, const struct report_code *code, bool write, unsigned bar,
+		    uint64_t off, unsigned size, uint64_t value, const char *why)
+{
+	struct report_about about = { .access = REPORT_BAR,
+				      .write = write,
+				      .bar = bar,
+				      .at = off,
+				      .size = size,
+				      .value = value };
+	char name[PCI_REG_NAME];
+
+	if (!report_wanted(code->severity))
+		return;
+	if (pci_reg_name(fn->model->regs, bar, off, name))
+		about.reg = name;
+	report_say_about(code, fn->name, 0, &about, "%s %s%s0x%04" PRIx64 "%s: %s of %u bytes: %s",
+			 bar_name(bar), about.reg ? name : "", about.reg ? " (" : "at ", off,
+			 about.reg ? ")" : "", write ? "write" : "read", size, why);
+}
+
 static bool decodes(pci_function *fn, unsigned bar)
 {
 	unsigned need = pci_function_bar(fn, bar)->flags & UVFIO_BAR_IO ? DECODE_IO : DECODE_MEM;

@@ -21,6 +21,7 @@
 
 #include "uvfio/model.h"
 #include "base/loop.h"
+#include "base/report.h"
 #include "iommu/device.h"
 #include "pci/face.h"
 #include "pci/options.h"
@@ -108,6 +109,9 @@ const struct pci_bar *pci_function_bar(const pci_function *fn, unsigned bar);
  */
 int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value);
+/* Report @code about a driver's access, with the register's name, and @why behind it. */
+void pci_bar_report(pci_function *fn, const struct report_code *code, bool write, unsigned bar,
+		    uint64_t off, unsigned size, uint64_t value, const char *why);
 /* True if there is a ROM whose image starts with 55 aa. */
 bool pci_rom_valid(pci_function *fn);
 

@@ -52,6 +52,28 @@ static int bus_where(void *arg, uintptr_t addr, size_t len)
 	return addr + len <= r->end ? 1 : -1;
 }
 
+/* Tell of an access by a mapping that is all that is left of the open device. */
+static void report_closed(const struct shim_range *r, uintptr_t addr, unsigned size, uint64_t value,
+			  bool write)
+{
+	REPORT_CODE(code, LOG_INFO, REPORT_LIMITED("mmio-after-close"));
+	const struct vfio_device *dev = uapi_file_device(r->file);
+	uint64_t pos = r->pos + (addr - r->start);
+	struct report_about about = { .access = REPORT_BAR,
+				      .write = write,
+				      .bar = VFIO_REGION_INDEX(pos),
+				      .at = VFIO_REGION_POS(pos),
+				      .size = size,
+				      .value = value,
+				      .of = dev ? dev->name : "",
+				      .also = "the device was closed" };
+
+	report_say_about(&code, dev ? dev->name : SHIM_WHO, 0, &about,
+			 "region %u: %s of %u bytes at 0x%04llx, by a mapping of a device that is "
+			 "closed",
+			 about.bar, write ? "write" : "read", size, (unsigned long long)about.at);
+}
+
 static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t *value, bool write)
 {
 	struct shim_range *r = access_range(a, addr);
@@ -64,6 +86,8 @@ static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t 
 		a->denied = true;
 		return -EACCES;
 	}
+	if (uapi_file_is_closed(r->file))
+		report_closed(r, addr, size, write ? *value : 0, write);
 	if (!a->alone)
 		shim_access_begin(uapi_file_device(r->file));
 	err = uapi_mmio(r->file, r->pos + (addr - r->start), size, value, write);

@@ -242,6 +242,7 @@ static int insert(const struct shim_range *add)
 	if (new) {
 		rcu_set(table, new);
 		give_rights(add);
+		shim_gone_forget(add->start, add->end);
 	}
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
@@ -264,6 +265,13 @@ static unsigned set_open(struct vfio_open *o, void *arg, enum vfio_area_kind kin
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
 	return n;
+}
+
+static void note_gone(const struct ranges *t, uintptr_t start, uintptr_t end)
+{
+	for (unsigned i = 0; t && i < t->n; i++)
+		if (t->r[i].start < end && start < t->r[i].end)
+			shim_gone_note(&t->r[i], start, end);
 }
 
 /*
@@ -295,6 +303,8 @@ long shim_bar_replace(void *addr, size_t len, long nr, const long a[6])
 		if (sys_failed(rc)) {
 			rcu_set(table, old);
 			old = new;
+		} else if (nr == SYS_munmap) {
+			note_gone(old, start, start + align_up(len, PAGE_SIZE_4K));
 		}
 	}
 	pthread_mutex_unlock(&bars_lock);

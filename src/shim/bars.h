@@ -64,6 +64,16 @@ void shim_bars_lock(void); /* around a fork */
 void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
 
+/* ---- gone.c ---- */
+/* Keep for the checker that what of @r is in [@start, @end) was unmapped. Signals are blocked. */
+void shim_gone_note(const struct shim_range *r, uintptr_t start, uintptr_t end);
+/* A BAR is mapped there now. Signals are blocked. */
+void shim_gone_forget(uintptr_t start, uintptr_t end);
+bool shim_gone_any(void);
+/* There is nothing at @addr, which the program accessed: say so if a BAR was mapped there. */
+void shim_gone_fault(uintptr_t addr, bool write);
+void shim_gone_abandon(void); /* in a forked child */
+
 /* ---- bar_access.c ---- */
 /*
  * Carry out the instruction that faulted at @info's address, in the BAR @at, whose reference goes:

@@ -84,6 +84,7 @@ void shim_after_fork(void)
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
 	check_forked();
+	shim_gone_abandon();
 	vfio_keeper_abandon();
 	fork_after_in_child();
 	shim_signals_abandon();

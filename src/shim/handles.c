@@ -174,6 +174,7 @@ void shim_handle_put(struct shim_handle *h)
 		if (h->signal >= 0)
 			uapi_file_on_ready(h->file, NULL, NULL);
 		fd_close_private(h->signal);
+		uapi_file_set_closed(h->file);
 		uapi_file_put(h->file);
 		for (unsigned i = 0; i < SHIM_LOCKS; i++)
 			fd_close_private(atomic_load(&h->lock_fds[i]));

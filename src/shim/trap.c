@@ -52,6 +52,16 @@ static long access_bar(void *arg)
 	return shim_bar_fault(&a->at, a->info, a->uc, &a->bad);
 }
 
+static long tell_gone(void *arg)
+{
+	struct bar_access *a = arg;
+	CALL_FRAME("memory access", shim_site(a->uc, true));
+
+	/* bit 1 of the processor's error code: a write */
+	shim_gone_fault((uintptr_t)a->info->si_addr, a->uc->uc_mcontext.gregs[REG_ERR] & 2);
+	return 0;
+}
+
 static void fault(int sig, siginfo_t *info, void *ucontext)
 {
 	struct bar_access a = { .info = info, .uc = ucontext, .bad = (uintptr_t)info->si_addr };
@@ -66,6 +76,8 @@ static void fault(int sig, siginfo_t *info, void *ucontext)
 	     (sig == SIGBUS && info->si_code == BUS_ADRERR)) &&
 	    shim_bar_get(info->si_addr, &a.at))
 		due = shim_run_fault(ucontext, access_bar, &a);
+	else if (sig == SIGSEGV && info->si_code == SEGV_MAPERR && shim_gone_any())
+		shim_run_fault(ucontext, tell_gone, &a);
 	switch (due) {
 	case -1:
 		return;

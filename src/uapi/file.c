@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/event.h"
 #include "base/heap.h"
 #include "uapi/internal.h"
 
@@ -106,6 +107,20 @@ void uapi_file_put(struct uapi_file *f)
 		return;
 	f->ops->release(f);
 	uapi_file_free(f);
+}
+
+void uapi_file_set_closed(struct uapi_file *f)
+{
+	struct vfio_device *dev = uapi_file_device(f);
+
+	if (dev)
+		event_place("the device was closed", dev->name);
+	atomic_store(&f->closed, true);
+}
+
+bool uapi_file_is_closed(const struct uapi_file *f)
+{
+	return atomic_load_explicit(&f->closed, memory_order_relaxed);
 }
 
 enum vfio_file_kind uapi_file_kind(const struct uapi_file *f)

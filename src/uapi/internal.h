@@ -55,6 +55,7 @@ struct uapi_file {
 	struct uapi_fds fds;
 	char link[VFIO_NODE_NAME];
 	struct uapi_far *far; /* it is in another process (far.c); else NULL */
+	atomic_bool closed;   /* uapi_file_closed() */
 	/* of streams. ready_lock is a leaf, but for what on_ready takes; it guards these: */
 	pthread_mutex_t ready_lock;
 	bool ready;

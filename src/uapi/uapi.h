@@ -51,6 +51,9 @@ const char *uapi_file_link(const struct uapi_file *f);
 long uapi_file_group(const struct uapi_file *f);
 /* Return the device of a device file, or NULL. */
 struct vfio_device *uapi_file_device(const struct uapi_file *f);
+/* Say that no descriptor of @f is left: mappings may keep it open. True ever after. */
+void uapi_file_set_closed(struct uapi_file *f);
+bool uapi_file_is_closed(const struct uapi_file *f);
 
 /* Return what the file has of these. */
 #define UAPI_CAN_READ  1u

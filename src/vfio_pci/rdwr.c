@@ -58,6 +58,27 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
 	       pos + count > vd->msix.info.table_offset;
 }
 
+/* Tell of an access that nobody answers, since the user has turned the BAR off. */
+static void report_disabled(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size,
+			    uint64_t value, bool write, const char *why)
+{
+	REPORT_CODE(code, LOG_INFO, REPORT_LIMITED("mmio-disabled"));
+
+	pci_bar_report(vd->fn, &code, write, bar, pos, size, write ? value : 0, why);
+}
+
+/* Return why the user's config space keeps the BAR from answering, or NULL. */
+static const char *turned_off(const struct vfio_pci_device *vd, bool memory)
+{
+	unsigned command = vd->config.vconfig[PCI_COMMAND];
+
+	if (memory)
+		return vd->virtfn || command & PCI_COMMAND_MEMORY
+			       ? NULL
+			       : "memory decoding is off (PCI_COMMAND)";
+	return command & PCI_COMMAND_IO ? NULL : "I/O decoding is off (PCI_COMMAND)";
+}
+
 /*
  * Make one access on the bus. With memory decode off for the user (of a VF it is the PF's), or in
  * D3hot, there is none: -EIO. If the function refuses, the bus answers: a read gets ones, a write
@@ -68,12 +89,12 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 		      uint64_t *value, bool write, bool mapped)
 {
 	bool memory = !(pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO);
+	const char *off;
 	int err = -EIO;
 
 	pthread_rwlock_rdlock(&vd->memory_lock);
-	if (mapped && vd->low.engaged)
-		goto out;
-	if (memory && !vd->virtfn && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
+	off = mapped && vd->low.engaged ? "the device is in low power" : turned_off(vd, memory);
+	if (off && memory)
 		goto out;
 	if (vd->masks.users && vfio_pci_touches_msix(vd, bar, pos, size))
 		err = write ? vfio_pci_masks_write(vd, pos, size, *value)
@@ -83,8 +104,12 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 			    : pci_bar_read(vd->fn, bar, pos, size, value);
 	if (err && !write)
 		*value = UINT64_MAX;
-	err = err && memory && pci_power_state(vd->fn) >= 3 ? -EIO : 0;
+	if (err && !off && pci_power_state(vd->fn) >= 3)
+		off = "it is in D3";
+	err = off && memory ? -EIO : 0;
 out:
+	if (off)
+		report_disabled(vd, bar, pos, size, *value, write, off);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	return err;
 }

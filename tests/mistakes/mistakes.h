@@ -59,6 +59,21 @@ static inline void open_device(int on)
 		    (off_t)region(VFIO_PCI_CONFIG_REGION_INDEX) + PCI_COMMAND) == 2);
 }
 
+/* Return where the capability @id is in config space. */
+static inline uint8_t find_capability(uint8_t id)
+{
+	uint8_t at = PCI_CAPABILITY_LIST, is = 0;
+
+	while (is != id) {
+		MUST(pread(device, &at, 1,
+			   (off_t)region(VFIO_PCI_CONFIG_REGION_INDEX) + at +
+				   (at == PCI_CAPABILITY_LIST ? 0 : PCI_CAP_LIST_NEXT)) == 1);
+		MUST(at);
+		MUST(pread(device, &is, 1, (off_t)region(VFIO_PCI_CONFIG_REGION_INDEX) + at) == 1);
+	}
+	return at;
+}
+
 static inline void map_bar(unsigned index)
 {
 	bar = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)region(index));

@@ -32,7 +32,7 @@ void suppress_each_used(struct suppressions *s, void (*fn)(void *arg, const char
 			void *arg);
 /* Write one for @m. */
 void suppress_write(FILE *f, const struct mistake *m);
-/* Return the stack that @m is known by: its own, or of the store that was before it. */
+/* Return the stack that @m is known by: its own, or that of where it is. */
 const struct symbol_stack *mistake_stack(const struct mistake *m);
 
 /* ---- text.c ---- */

@@ -60,14 +60,18 @@ static void put_access(FILE *f, const struct check_record *r)
 
 static void put_part(FILE *f, const struct check_part *p, const struct symbol_stack *stack)
 {
-	static const char *const roles[CHECK_ROLES] = { "store", "mapping-below", "mapping-above",
-							"mapped", "unmapped" };
+	static const char *const roles[CHECK_ROLES] = { "store",  "mapping-below", "mapping-above",
+							"mapped", "unmapped",	   "place" };
 
 	fprintf(f, "{\"what\":\"%s\",\"tid\":%d,\"age_ns\":%" PRIu64 ",",
 		p->role < CHECK_ROLES ? roles[p->role] : "", p->tid, p->age_ns);
-	put_hex(f, p->role == CHECK_STARTED ? "offset" : "iova", p->at);
-	fprintf(f, ",\"size\":%" PRIu64 ",", p->size);
-	if (p->role == CHECK_STARTED) {
+	if (p->role != CHECK_PLACE) {
+		put_hex(f, p->role == CHECK_STARTED ? "offset" : "iova", p->at);
+		fprintf(f, ",\"size\":%" PRIu64 ",", p->size);
+	}
+	if (p->role == CHECK_PLACE) {
+		json_write_member(f, "done", p->reg);
+	} else if (p->role == CHECK_STARTED) {
 		fprintf(f, "\"bar\":%u,", p->bar);
 		put_hex(f, "value", p->value);
 		fputc(',', f);

@@ -193,7 +193,8 @@ static bool are_frames(const struct suppression *s, unsigned p, const struct sym
 const struct symbol_stack *mistake_stack(const struct mistake *m)
 {
 	for (unsigned i = 0; !m->stack.n && i < m->r.parts; i++)
-		if (m->r.part[i].role == CHECK_STARTED)
+		if (m->r.part[i].role == CHECK_STARTED || m->r.part[i].role == CHECK_PLACE ||
+		    m->r.part[i].role == CHECK_MAPPED)
 			return &m->part[i];
 	return &m->stack;
 }

@@ -117,6 +117,9 @@ static void put_part(const struct block *b, const struct check_record *r,
 			 "), %s before, by %s:",
 			 p->at, end, ago, by);
 		break;
+	case CHECK_PLACE:
+		put_line(b, "  %s, %s before, by thread %d:", p->reg, ago, p->tid);
+		break;
 	default:
 		return;
 	}
@@ -156,7 +159,8 @@ void show_text(FILE *f, const struct mistake *m)
 		put_line(&b, "  by the program's %s, in thread %d \"%s\":", r->call, r->tid,
 			 r->thread);
 		put_stack(&b, &m->stack);
-	} else if (!has_part(r, CHECK_STARTED)) {
+	} else if (!has_part(r, CHECK_STARTED) && !has_part(r, CHECK_PLACE) &&
+		   !has_part(r, CHECK_MAPPED)) {
 		put_line(&b, "  on a thread of uvfio's, and no store to the device was seen");
 	}
 	for (unsigned i = 0; i < r->parts; i++)
