@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # dpdk.sh: dpdk_frames, a DPDK program that looks at what it sends bit by bit, on two igb models
-# back to back, with DPDK 22.11 and the newest of Debian, and on their virtual functions; that it
-# fails when it is made to make a mistake; and DPDK's own example l3fwd-power, whose core sleeps
-# until a receive interrupt, as the router between the two ports of another process. With
-# UVFIO_LONG: more of everything.
+# back to back, with DPDK 22.11 and the newest of Debian, on their virtual functions, and behind
+# sockets of `uvfio serve`; that it fails when it is made to make a mistake; and DPDK's own example
+# l3fwd-power, whose core sleeps until a receive interrupt, as the router between the two ports of
+# another process. With UVFIO_LONG: more of everything.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 pkg-config --exists libdpdk || { echo "SKIP: DPDK's headers (package libdpdk-dev)"; exit 77; }
 [[ $(id -u) -ne 0 || -w /var/run ]] || { echo "SKIP: DPDK wants to write to /var/run"; exit 77; }
 [[ $(nproc) -ge 2 ]] || { echo "SKIP: DPDK's tests want two processors"; exit 77; }
-tmp=$(mktemp -d); router=; trap '[[ -z $router ]] || kill -KILL "$router" 2>/dev/null; rm -rf "$tmp"' EXIT
+tmp=$(mktemp -d); router= server=
+trap 'for p in $router $server; do kill -KILL "$p" 2>/dev/null; done; rm -rf "$tmp"' EXIT
 passed=0 failed=0 n=0
 yes() { passed=$((passed + 1)); echo "ok   $*"; }
 no() { failed=$((failed + 1)); echo "FAIL $*"; }
@@ -73,7 +74,20 @@ virtual() { # the same on a virtual function of each; what a PF decides (address
 	local function=10.0 what="dpdk_frames on VFs" ends=("${ends[@]/%/,sriov_numvfs=1,driver=igb}")
 	cases contents jumbo segments checksums both_ways restart
 }
-if use "$system"; then cases; virtual; else no "dpdk_frames does not compile with DPDK $system"; fi
+# the same where the two are devices of a server; [vf]: functions of them, whose driver is the server's
+socketed() {
+	local served=("${ends[@]}") vf= function=00.0 what="dpdk_frames behind sockets" which=()
+	[[ ${1-} != vf ]] || { vf=.vf0 what+=", on VFs" served=("${ends[@]/%/,sriov_numvfs=1,driver=igb}") which=(contents jumbo segments checksums both_ways restart); }
+	# some of it, which others have at all lengths
+	[[ $vf || ${UVFIO_LONG-} ]] || which=(contents jumbo statistics overrun checksums tso vlan_filter addresses rss both_ways rx_interrupts link)
+	rm -f "$tmp"/?.sock*; : >"$tmp/served"
+	"$build/uvfio" serve --log-file "$tmp/server" --device "${served[0]}" --socket "$tmp/0.sock" --device "${served[1]}" --socket "$tmp/1.sock" >"$tmp/served" & server=$!
+	until [[ $(grep -c sock "$tmp/served") -eq 2 ]]; do kill -0 "$server" || { no "$what: no server"; cat "$tmp/server"; return; }; sleep 0.02; done
+	local ends=("socket=$tmp/0.sock$vf" "socket=$tmp/1.sock$vf")
+	cases "${which[@]}"
+	kill "$server"; wait "$server"; server=
+}
+if use "$system"; then cases; virtual; socketed; [[ -z ${UVFIO_LONG-} ]] || socketed vf; else no "dpdk_frames does not compile with DPDK $system"; fi
 mistake bit contents "byte 6[0-9] of a frame of 69"
 [[ -z ${UVFIO_LONG-} ]] || mistake length contents "a frame of 68 bytes, not 69"
 mistake swapped contents "byte"
@@ -84,7 +98,7 @@ mistake offload checksums "byte"
 mistake bit tso "byte"
 [[ -z ${UVFIO_LONG-} ]] || mistake offload vlan "frame of"
 mistake tag vlan "byte\|tag"
-if use newest; then cases; [[ -z ${UVFIO_LONG-} ]] || virtual; else no "dpdk_frames does not compile with the newest DPDK"; fi
+if use newest; then cases; [[ -z ${UVFIO_LONG-} ]] || { virtual; socketed; }; else no "dpdk_frames does not compile with the newest DPDK"; fi
 
 # ---- l3fwd-power: its source is not in Debian's binary packages ----
 l3fwd() {

@@ -156,6 +156,22 @@ static bool case_statistics(void)
 	return counted(A, 0, 0);
 }
 
+/* Wait until @port counted @n frames, those for which it had no room among them. */
+static bool arrived(unsigned port, uint64_t n)
+{
+	uint64_t end = rte_rdtsc() + 60 * rte_get_tsc_hz();
+	struct rte_eth_stats s;
+
+	do {
+		if (rte_eth_stats_get(port, &s))
+			break;
+		if (s.ipackets + s.imissed == n)
+			return true;
+		rte_delay_us_sleep(1000);
+	} while (rte_rdtsc() < end);
+	NO("%ju of %ju came, %ju were missed", s.ipackets, n, s.imissed);
+}
+
 /*
  * More than the ring holds, and nobody empties it: what did not fit is counted, and the rest is
  * good and in order.
@@ -173,6 +189,8 @@ static bool case_overrun(void)
 		if (!send_one(A, 0, &f, NULL))
 			return false;
 	}
+	if (!arrived(B, 1000))
+		return false;
 	for (struct rte_mbuf *m; rte_eth_rx_burst(B, 0, &m, 1); got++) {
 		bool ok;
 
@@ -402,11 +420,20 @@ static bool case_vlan(void)
 
 /* ---- filters ---- */
 
+/*
+ * What is in f is received, or not. A read of the receiver says that the writes before it are done,
+ * which on their way have no order with those to the sender; and a frame behind it, for all, that
+ * it was looked at.
+ */
 static bool comes(bool should)
 {
-	if (!send_one(A, 0, &f, NULL))
-		return false;
-	return should ? expect(B, 0, &f, NULL) && nothing(B) : nothing(B);
+	struct rte_eth_link link;
+
+	WANT(!rte_eth_link_get_nowait(B, &link));
+	frame_plain(&g, 0, 60);
+	memset(g.at, 0xff, 6);
+	return send_one(A, 0, &f, NULL) && send_one(A, 0, &g, NULL) &&
+	       (!should || expect(B, 0, &f, NULL)) && expect(B, 0, &g, NULL) && nothing(B);
 }
 
 static bool case_vlan_filter(void)

@@ -500,7 +500,8 @@ static const char usage[] =
 	"  -V, --verify        perf: what is read must be what fill wrote\n"
 	"  -i, --irq           sleep for an eventfd of MSI-X instead of polling\n"
 	"  -d, --dbbuf         use Doorbell Buffer Config if the controller has it\n"
-	"  -j, --json          perf: the result as JSON\n";
+	"  -j, --json          perf: the result as JSON\n"
+	"  -m, --memfd         buffers and queues in memfds instead of private memory\n";
 
 static uint64_t number(const char *s)
 {
@@ -523,6 +524,7 @@ int main(int argc, char **argv)
 		{ "write", 0, NULL, 'W' },   { "sequential", 0, NULL, 'S' },
 		{ "verify", 0, NULL, 'V' },  { "irq", 0, NULL, 'i' },
 		{ "dbbuf", 0, NULL, 'd' },   { "json", 0, NULL, 'j' },
+		{ "memfd", 0, NULL, 'm' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = { .depth = 32, .seconds = 2, .warmup = 0.2, .size = 4096, .nsid = 1 };
@@ -530,7 +532,7 @@ int main(int argc, char **argv)
 	static struct nvme n;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "n:b:a:q:s:w:WSVidj", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "n:b:a:q:s:w:WSVidjm", longs, NULL)) != -1) {
 		switch (c) {
 		case 'n':
 			o.nsid = (uint32_t)number(optarg);
@@ -567,6 +569,9 @@ int main(int argc, char **argv)
 			break;
 		case 'j':
 			o.json = true;
+			break;
+		case 'm':
+			pci_dma_shared = true;
 			break;
 		default:
 			fputs(usage, stderr);

@@ -158,6 +158,8 @@ volatile void *pci_map_bar(struct pci_device *v, unsigned bar, uint64_t size, ui
 	return p;
 }
 
+bool pci_dma_shared;
+
 static uint64_t take_iova(struct pci_device *v, uint64_t size)
 {
 	for (unsigned i = 0; i < v->num_ranges; i++) {
@@ -174,13 +176,21 @@ static uint64_t take_iova(struct pci_device *v, uint64_t size)
 
 void *pci_dma_alloc(struct pci_device *v, size_t size, uint64_t *iova)
 {
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS, fd = -1;
 	void *p;
 
 	size = (size + 4095) & ~(size_t)4095;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
-		 0);
+	if (pci_dma_shared) {
+		flags = MAP_SHARED;
+		fd = memfd_create("dma", MFD_CLOEXEC);
+		if (fd < 0 || ftruncate(fd, (off_t)size))
+			die("memfd of %zu bytes", size);
+	}
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_POPULATE, fd, 0);
 	if (p == MAP_FAILED)
 		die("mmap of %zu bytes", size);
+	if (fd >= 0)
+		close(fd);
 	*iova = take_iova(v, size);
 	if (vfio_dma_map(v->vfio.container, p, *iova, size,
 			 VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))

@@ -35,6 +35,9 @@ struct pci_device {
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *fmt, ...);
 uint64_t now_ns(void);
 
+/* DMA memory is that of memfds, which a server can map, instead of private memory. */
+extern bool pci_dma_shared;
+
 void pci_open(struct pci_device *v, const char *address);
 void pci_close(struct pci_device *v);
 /* Map @size bytes (no more than there are) of a BAR from @offset on. */
