@@ -4,18 +4,21 @@
 # socket=PATH get the answers that they get in process.
 #   drivers  user-level drivers of nvme and igb (tests/drivers), in process and behind sockets
 #   given    a socket that is connected already (socket=fd:N)
+#   iommufd  the client of tests/iommufd, whose answers on Linux 7.3 are recorded, too
 #   one      server and program on one processor, where nobody looks at a ring for long
 #   oracle   the clients of tests/oracle, whose answers on Linux 7.3 are recorded
-#   testpmd  DPDK's testpmd on two igb ports back to back, and on two virtual functions of one
+#   selftests  the kernel's own; with UVFIO_LONG also those that take long, and on igb
+#   testpmd  DPDK's testpmd, of Debian 12 and the newest, on two igb ports back to back, and on two
+#            virtual functions of one
 # With UVFIO_LONG also:
-#   selftests  the kernel's own
-#   qemu       QEMU's vfio-pci boots Linux with its disk behind a socket
+#   qemu     QEMU's vfio-pci boots Linux with its disk behind a socket: by group and container, and
+#            the newest one by character device and iommufd
 set -uo pipefail
 # shellcheck source=tests/lib/testpmd.sh
 . "$(dirname "$0")/lib/testpmd.sh"
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-parts=(drivers given one oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(selftests qemu)
+parts=(drivers given iommufd one oracle selftests testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(qemu)
 [[ $# -eq 0 ]] || parts=("$@")
 servers=()
 stop() { [[ ${#servers[@]} -eq 0 ]] || kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null; servers=(); }
@@ -58,6 +61,19 @@ os.execv(sys.argv[2], [sys.argv[2], "run", "--memlock", "unlimited", "--device",
 	stop
 }
 
+# counted OUTPUT: adds what the line `N passed, N failed` of another script says
+counted() {
+	local ok bad
+	grep -v ' passed, ' "$1"
+	read -r ok _ bad _ < <(grep ' passed, ' "$1" || echo "0 passed, 1 failed")
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + $(grep -c '^SKIP: ' "$1")))
+}
+
+iommufd() {
+	BUILD=$build "$top/tests/iommufd/run" -k 7.3 -r -s >"$tmp/result"
+	counted "$tmp/result"
+}
+
 one() {
 	local cpu on_one=()
 	cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
@@ -82,23 +98,23 @@ oracle() {
 	timeout 300 "$build/uvfio" run --log-file "$tmp/log" "${all[@]}" -- "$build/test/oracle" 0000:01:00.0 0000:02:00.0 0000:03:00.0 0000:04:00.0 0000:05:00.0 >"$tmp/there" || status=$?
 	cat "$top"/tests/{oracle,socket}/expected-differences >"$tmp/expected"
 	"$top/tests/oracle/compare" -s $status 7.3 "$tmp/expected" "$top/tests/oracle/kernel-7.3.txt" "$tmp/there" >"$tmp/result" || tail -n 5 "$tmp/log"
-	grep -v ' passed, ' "$tmp/result"
-	read -r ok _ bad _ < <(grep ' passed, ' "$tmp/result" || echo "0 passed, 1 failed")
-	passed=$((passed + ok)) failed=$((failed + bad))
+	counted "$tmp/result"
 	stop
 }
 
 testpmd() {
-	local r0 m0 t0 r1 m1 t1 e
+	local r0 m0 t0 r1 m1 t1 e of
 	command -v dpdk-testpmd >/dev/null && [[ $(nproc) -ge 2 && -w /var/run ]] || { echo "SKIP: dpdk-testpmd, two processors, /var/run"; skipped=$((skipped + 1)); return; }
-	testpmd_use bookworm && serve igb,id=a,net=peer:b igb,id=b || return
-	pmd_start --log-file "$tmp/log" --device "socket=$tmp/0.sock" --device "socket=$tmp/1.sock" -- -a 01:00.0 -a 02:00.0 -- || return
-	pmd "clear port stats all" "start tx_first"; pmd_busy 0; pmd stop
-	pmd_stats 0; read -r r0 m0 e _ t0 _ <<<"$stats"
-	pmd_stats 1; read -r r1 m1 e _ t1 _ <<<"$stats"
-	same "testpmd $version: what one port sent the other received, or had no buffer for ($r0 and $r1 packets)" "$t1 $t0" "$((r0 + m0)) $((r1 + m1))"
-	pmd_quit && ok "testpmd $version ends well"
-	stop
+	for of in newest bookworm; do
+		testpmd_use $of && serve igb,id=a,net=peer:b igb,id=b || return
+		pmd_start --log-file "$tmp/log" --device "socket=$tmp/0.sock" --device "socket=$tmp/1.sock" -- -a 01:00.0 -a 02:00.0 -- || return
+		pmd "clear port stats all" "start tx_first"; pmd_busy 0; pmd stop
+		pmd_stats 0; read -r r0 m0 e _ t0 _ <<<"$stats"
+		pmd_stats 1; read -r r1 m1 e _ t1 _ <<<"$stats"
+		same "testpmd $version: what one port sent the other received, or had no buffer for ($r0 and $r1 packets)" "$t1 $t0" "$((r0 + m0)) $((r1 + m1))"
+		pmd_quit && ok "testpmd $version ends well"
+		stop
+	done
 	# they meet in the switch of their device, whose driver is the server's
 	vfs=2 serve "igb,driver=igb,sriov_numvfs=2,net=unix:$tmp/wire" || return
 	pmd_start --log-file "$tmp/log" --device "socket=$tmp/0.sock.vf0" --device "socket=$tmp/0.sock.vf1" -- -a 01:00.0 -a 02:00.0 -- || return
@@ -115,22 +131,31 @@ testpmd() {
 }
 
 selftests() {
-	local bin w
+	# without those for which there are huge pages at one time and none at another
+	results() { grep -E '^(not )?ok ' "$1" | grep -v hugetlb; }
+	local bin prog model i w all
 	bin=$("$top/tools/kernel-vfio-selftests") || { echo "SKIP: the kernel's selftests could not be built"; skipped=$((skipped + 1)); return; }
+	all=("vfio_dma_mapping_test testdev 0" "vfio_dma_mapping_mmio_test testdev 0" "vfio_pci_device_init_perf_test testdev 0" "vfio_pci_device_test testdev 0"
+		"vfio_iommufd_setup_test testdev 0" "vfio_iommufd_setup_test igb 1")
+	[[ ! ${UVFIO_LONG-} ]] || all+=("vfio_pci_driver_test igb 1" "vfio_dma_mapping_test igb 1" "vfio_dma_mapping_mmio_test igb 1" "vfio_pci_device_init_perf_test igb 1" "vfio_pci_device_test igb 1")
 	serve testdev igb || return
-	for w in "vfio_dma_mapping_test testdev 0" "vfio_pci_device_test testdev 0" "vfio_pci_driver_test igb 1"; do
+	for w in "${all[@]}"; do
 		read -r prog model i <<<"$w"
 		run --device "$model" -- "$bin/$prog" 0000:01:00.0 >"$tmp/here" 2>&1
 		run --device "socket=$tmp/$i.sock" -- "$bin/$prog" 0000:01:00.0 >"$tmp/there" 2>&1
-		same "selftests: $prog" "$(grep '^# Totals' "$tmp/here" || echo "no totals of it in process")" "$(grep '^# Totals: pass:[1-9].* fail:0 ' "$tmp/there")"
+		same "selftests: $prog on $model" "$(results "$tmp/here")" "$(results "$tmp/there")"
+		check "selftests: $prog on $model: $(grep -c '^ok ' "$tmp/there") cases" grep -q '^# Totals: pass:[1-9].* fail:0 ' "$tmp/there"
 	done
 	stop
 }
 
 for p in "${parts[@]}"; do
 	case $p in
-	drivers | given | one | oracle | testpmd | selftests) "$p" ;;
-	qemu) check "QEMU's vfio-pci, its disk behind a socket" "$top/tools/demo" --brief --socket --build "$build" ;;
+	drivers | given | iommufd | one | oracle | selftests | testpmd) "$p" ;;
+	qemu)
+		check "QEMU's vfio-pci, its disk behind a socket" "$top/tools/demo" --brief --socket --build "$build"
+		check "the same by iommufd" "$top/tools/demo" --brief --socket --iommufd --qemu-newest --build "$build"
+		;;
 	*) echo "socket: no part $p" >&2; exit 2 ;;
 	esac
 done

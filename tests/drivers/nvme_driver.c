@@ -524,8 +524,7 @@ int main(int argc, char **argv)
 		{ "write", 0, NULL, 'W' },   { "sequential", 0, NULL, 'S' },
 		{ "verify", 0, NULL, 'V' },  { "irq", 0, NULL, 'i' },
 		{ "dbbuf", 0, NULL, 'd' },   { "json", 0, NULL, 'j' },
-		{ "memfd", 0, NULL, 'm' },
-		{ NULL, 0, NULL, 0 },
+		{ "memfd", 0, NULL, 'm' },   { NULL, 0, NULL, 0 },
 	};
 	struct options o = { .depth = 32, .seconds = 2, .warmup = 0.2, .size = 4096, .nsid = 1 };
 	const char *command = argc > 2 ? argv[1] : "";
