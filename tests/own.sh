@@ -94,6 +94,7 @@ dies() {
 held() { grep -c 'its devices are held as it left them' "$tmp/held"; }
 look() {
 	"$build/uvfio" ctl --run "$1" list
+	"$build/uvfio" ctl --run "$1" show 01:00.0 >"$tmp/shown" 2>&1
 	! type gdb >/dev/null 2>&1 || timeout 60 gdb -p "$2" -batch -ex bt 2>&1
 	kill "$3"
 }
@@ -101,6 +102,9 @@ dies --hold signal 9
 same "the run of a driver that is killed ends, with its signal, when the run gets SIGTERM" 137 $status
 has "meanwhile the devices are held" "the program was ended by SIGKILL, and its devices are held as it left them" "$tmp/held"
 has "open in their process" '^0000:01:00.0 *nvme .* D0 .*uvfio-devices \([0-9]*\) by group' "$tmp/looked"
+has "with the registers that the driver wrote" '^ *BAR0 CC \(0x0014\): 0x00460001$' "$tmp/shown"
+has "and its interrupts" '^ *MSI-X is on, 65 vectors$' "$tmp/shown"
+same "and its queues" "  submission queue 0: 32 entries at 0x10000000,    head 2, tail 2, doorbell 2; 2 commands fetched, 0 under way; completes to queue 0,  completion queue 0: 32 entries at 0x10001000,    tail 2 with phase 1, head 0, doorbell 0; vector 0, interrupts on" "$(grep -A3 'submission queue' "$tmp/shown" | paste -sd,)"
 if type gdb >/dev/null 2>&1 && ! grep -q 'ptrace: Operation not permitted' "$tmp/looked"; then has "a debugger is attached to it" 'in own_serve ' "$tmp/looked"; fi
 look() { kill -INT "$3"; }
 dies --hold signal 11

@@ -105,6 +105,7 @@ struct uvfio_option {
  * @UVFIO_REG_W1C: each 1 that is written clears its bit.
  * @UVFIO_REG_W1S: each 1 that is written sets its bit.
  * @UVFIO_REG_RC: a read clears it.
+ * @UVFIO_REG_RS: a read changes it in another way (it takes a semaphore).
  */
 enum uvfio_reg_access {
 	UVFIO_REG_RW,
@@ -113,6 +114,7 @@ enum uvfio_reg_access {
 	UVFIO_REG_W1C,
 	UVFIO_REG_W1S,
 	UVFIO_REG_RC,
+	UVFIO_REG_RS,
 };
 
 /**
@@ -222,6 +224,9 @@ enum uvfio_page_answer { UVFIO_PAGE_SUCCESS, UVFIO_PAGE_INVALID };
  * returns. To change what save writes is to make another state_version.
  */
 struct uvfio_state;
+
+/** struct uvfio_text - Lines for a person who looks at a device (uvfio_say()). Opaque. */
+struct uvfio_text;
 
 /**
  * struct uvfio_model - A kind of device.
@@ -486,6 +491,13 @@ struct uvfio_model {
 
 	/** @reg_ranges: the parts of BARs of which @regs has every register; NULL: none. */
 	const struct uvfio_reg_range *reg_ranges;
+
+	/**
+	 * @show: Say with uvfio_say() what a person who looks at the device (`uvfio ctl show`)
+	 * wants to know beside the registers of @regs: queues, what is under way. It changes
+	 * nothing, and takes its locks for moments only. NULL: the registers say all.
+	 */
+	void (*show)(struct uvfio_dev *dev, struct uvfio_text *t);
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -1679,6 +1691,16 @@ enum uvfio_log_level { UVFIO_LOG_ERROR, UVFIO_LOG_WARN, UVFIO_LOG_INFO, UVFIO_LO
  */
 UVFIO_PUBLIC void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/**
+ * uvfio_say() - Write one line for a person who looks at the device.
+ * @t: what @show of struct uvfio_model got.
+ * @fmt: as for printf(3), without a line break. No memory is allocated for it.
+ *
+ * Context: @show only.
+ */
+UVFIO_PUBLIC void uvfio_say(struct uvfio_text *t, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /**
  * uvfio_report() - The driver does what the device's specification forbids.

@@ -239,6 +239,22 @@ static void print_gone(const struct json *answer)
 	printf("%s is gone\n", text_of(answer, "device"));
 }
 
+static int show_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	put_device(f, argv[0]);
+	return 0;
+}
+
+static void print_shown(const struct json *answer)
+{
+	const struct json *lines = json_member(answer, "lines", JSON_ARRAY);
+
+	printf("%s, in %s (%ld)\n", text_of(answer, "device"), text_of(answer, "command"),
+	       number_of(answer, "pid"));
+	for (const struct json *j = lines ? lines->first : NULL; j; j = j->next)
+		puts(j->text);
+}
+
 static void print_nothing(const struct json *answer)
 {
 }
@@ -246,6 +262,7 @@ static void print_nothing(const struct json *answer)
 static const struct word words[] = {
 	{ "runs", "", 0, 0, NULL, NULL, list_runs },
 	{ "list", "", 0, 0, NULL, print_list, NULL },
+	{ "show", "DEVICE", 1, 1, show_members, print_shown, NULL },
 	{ "plug", "SPEC", 1, 1, plug_members, print_plugged, NULL },
 	{ "unplug", "DEVICE [--surprise] [--timeout SECONDS]", 1, 4, unplug_members, print_gone,
 	  NULL },
@@ -436,6 +453,7 @@ const struct cli_command cli_ctl = {
 	.text = "\nRequests:\n"
 		"  runs                  your runs: name, process of `uvfio run`, program\n"
 		"  list                  what devices there are, and which process has them open\n"
+		"  show DEVICE           registers and queues of a device that is open, by name\n"
 		"  plug SPEC             plug a device in, as `uvfio run --device` takes it\n"
 		"  unplug DEVICE         take a device away: its user is asked to close it, and\n"
 		"                        nobody can open it any more; waits until it is gone\n"

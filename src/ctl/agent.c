@@ -12,6 +12,7 @@
 #include "base/heap.h"
 #include "base/report.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "base/thread.h"
 #include "ctl/ctl.h"
 #include "ctl/packet.h"
@@ -69,6 +70,39 @@ static void tell_use(void *arg, const struct machine_use *u)
 	send_packet(a, &p);
 }
 
+/* Send @t: 0 or -errno. */
+static int send_text(struct ctl_agent *a, const struct text *t)
+{
+	struct ctl_text p = { .packet = { .op = CTL_TEXT, .seq = a->seq } };
+	long n = 0;
+
+	for (size_t at = 0; n >= 0 && at < t->len; at += p.packet.a) {
+		size_t len = t->len - at < sizeof(p.text) ? t->len - at : sizeof(p.text);
+
+		memcpy(p.text, t->at + at, len);
+		p.packet.a = (uint32_t)len;
+		n = sys_call(SYS_sendto, a->fd, (long)&p, offsetof(struct ctl_text, text) + len,
+			     MSG_NOSIGNAL, 0, 0);
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+static int show(struct ctl_agent *a, const char *addr)
+{
+	char *memory = heap_alloc(CTL_SHOW_MAX);
+	struct text t;
+	int rc;
+
+	if (!memory)
+		return -ENOMEM;
+	text_init(&t, memory, CTL_SHOW_MAX);
+	rc = machine_show(a->m, addr, &t);
+	if (!rc)
+		rc = send_text(a, &t);
+	heap_free(memory);
+	return rc;
+}
+
 static void answer(struct ctl_agent *a, struct ctl_packet *q)
 {
 	struct ctl_packet p = { .op = CTL_DONE, .seq = q->seq };
@@ -91,6 +125,9 @@ static void answer(struct ctl_agent *a, struct ctl_packet *q)
 		break;
 	case CTL_ASK_ERROR:
 		p.value = q->a <= MACHINE_FATAL ? machine_error(a->m, q->addr, q->a) : -EINVAL;
+		break;
+	case CTL_ASK_SHOW:
+		p.value = show(a, q->addr);
 		break;
 	case CTL_ASK_BACK:
 		p.value = (int)machine_ask_back(a->m, q->addr, q->a);

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "base/util.h"
 #include "ctl/ctl.h"
 #include "ctl/packet.h"
@@ -132,6 +133,11 @@ const char *process_name(pid_t pid, char name[64]);
 
 /* ---- list.c ---- */
 void request_list(struct request *r);
+
+/* ---- show.c ---- */
+void request_show(struct request *r);
+/* Answer with what the process @pid says of the device, in lines. */
+void request_answer_lines(struct request *r, pid_t pid, const char *lines);
 
 /* ---- changes.c ---- */
 void request_aer(struct request *r);

@@ -22,9 +22,11 @@ enum ctl_op {
 	CTL_ASK_LEAVE, /* @addr, for the a-th time; b: it is lost. value: how many have it open */
 	CTL_ASK_ERROR, /* @addr reports an error; a: enum machine_severity */
 	CTL_ASK_RESET, /* reset @addr (machine_reset) */
+	CTL_ASK_SHOW,  /* how @addr is now: answered by any number of CTL_TEXT before CTL_DONE */
 	CTL_ASK_BACK,  /* @addr loses its driver, for the a-th time: value as CTL_ASK_LEAVE */
 	/* from the agent */
 	CTL_USE,      /* @addr; a, b: opens by its group and by itself; c: D-state; d: CTL_USE_* */
+	CTL_TEXT,     /* a struct ctl_text: the next piece of it */
 	CTL_DONE,     /* value: -errno, or as the question says */
 	CTL_RELEASED, /* by itself: some device that leaves was closed */
 	/*
@@ -45,6 +47,14 @@ struct ctl_packet {
 	int32_t value;
 	uint32_t a, b, c, d;
 	char addr[PCI_ADDRESS_TEXT];
+};
+
+/* Bytes of what is shown of a device: no more than a socket holds, whose reader may be behind. */
+#define CTL_SHOW_MAX 65536u
+/* The packet that is larger. */
+struct ctl_text {
+	struct ctl_packet packet; /* a: bytes of @text */
+	char text[2048];
 };
 
 /* Connect to where the server of the run at @run_dir expects agents: a private descriptor. */

@@ -55,6 +55,7 @@ static void request_release(struct request *r)
 static const struct request_kind kinds[] = {
 	{ "run", request_run, { { 0 } } },
 	{ "list", request_list, { { 0 } } },
+	{ "show", request_show, { { "device", JSON_STRING, true } } },
 	{ "release", request_release, { { 0 } } },
 	{ "unplug",
 	  request_unplug,

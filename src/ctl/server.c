@@ -179,13 +179,16 @@ static void accept_agent(struct ctl_server *s)
 static void read_agent(struct ctl_server *s, unsigned i)
 {
 	struct question *q, *next;
+	struct ctl_text text;
 	struct ctl_packet p;
 	ssize_t n;
 
-	n = recv(s->agents[i].fd, &p, sizeof(p), MSG_DONTWAIT | MSG_TRUNC);
+	n = recv(s->agents[i].fd, &text, sizeof(text), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n != sizeof(p)) {
+	p = text.packet;
+	if (n < (ssize_t)sizeof(p) ||
+	    n != (ssize_t)(sizeof(p) + (p.op == CTL_TEXT ? (size_t)p.a : 0))) {
 		drop_agent(s, i);
 		return;
 	}
@@ -201,7 +204,7 @@ static void read_agent(struct ctl_server *s, unsigned i)
 		if (q->seq != p.seq || !q->asked[i])
 			continue;
 		if (q->hear)
-			q->hear(q, &s->agents[i], &p);
+			q->hear(q, &s->agents[i], p.op == CTL_TEXT ? &text.packet : &p);
 		if (p.op != CTL_DONE)
 			return;
 		q->asked[i] = false;

@@ -243,6 +243,14 @@ void machine_each_use(struct machine *m, void (*fn)(void *arg, const struct mach
 
 /* ---- showing ---- */
 
+struct text;
+/*
+ * Write what the device at @addr, whose group this process has open, is now to @t, in lines
+ * (base/text.h). 0; -ENODEV: it is not made here; -EOPNOTSUPP: its registers are known elsewhere (a
+ * real device, one behind a socket).
+ */
+int machine_show(struct machine *m, const char *addr, struct text *t);
+
 /*
  * Write the sysfs and /dev view as a real tree under @dir (which exists and is empty):
  * @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/...,

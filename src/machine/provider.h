@@ -10,6 +10,7 @@
 #define MACHINE_PROVIDER_H
 #include "base/loop.h"
 #include "base/pci_address.h"
+#include "base/text.h"
 #include "machine/machine.h"
 #include "pci/face.h"
 #include "pci/options.h"
@@ -141,6 +142,8 @@ struct machine_provider {
 	int (*link)(struct machine_hardware *hw, bool up);
 	/* Return 1: its link is up; 0: down; -EOPNOTSUPP, or NULL: not known. */
 	int (*link_up)(struct machine_hardware *hw);
+	/* Write what it is now, for a person. NULL: only its config space is known. */
+	void (*show)(struct machine_hardware *hw, struct text *t);
 	/*
 	 * Reset it by @how, as the host does; vfio-pci does not have it. 0; -ENOTTY: it cannot be
 	 * reset so, or does not answer. NULL: the same.

@@ -196,6 +196,22 @@ int machine_link(struct machine *m, const char *addr, bool up)
 	return rc;
 }
 
+int machine_show(struct machine *m, const char *addr, struct text *t)
+{
+	struct plugged *dev;
+	int rc = -ENODEV;
+
+	pthread_mutex_lock(&m->plug_lock);
+	dev = find(m, addr);
+	if (dev && dev->hw && !dev->gone) {
+		rc = dev->hw->provider->show ? 0 : -EOPNOTSUPP;
+		if (!rc)
+			dev->hw->provider->show(dev->hw, t);
+	}
+	pthread_mutex_unlock(&m->plug_lock);
+	return rc;
+}
+
 static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const struct machine_use *u),
 		     void *arg)
 {

@@ -207,6 +207,11 @@ static int software_link_up(struct machine_hardware *hw)
 	return pci_function_link_up(to_software(hw)->fn);
 }
 
+static void software_show(struct machine_hardware *hw, struct text *t)
+{
+	pci_function_show(to_software(hw)->fn, t);
+}
+
 static int software_reset(struct machine_hardware *hw, enum vfio_reset_method how)
 {
 	pci_function *fn = to_software(hw)->fn;
@@ -286,6 +291,7 @@ const struct machine_provider machine_software = {
 	.error = software_error,
 	.link = software_link,
 	.link_up = software_link_up,
+	.show = software_show,
 	.reset = software_reset,
 	.set_mmap = software_set_mmap,
 	.set_migration = software_set_migration,

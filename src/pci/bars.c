@@ -261,6 +261,19 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 	return model_read(fn, bar, off, size, value, false);
 }
 
+bool pci_bar_peek(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+{
+	int ret = -ESHUTDOWN;
+
+	*value = 0;
+	pci_model_enter(fn);
+	if (decodes(fn, bar) && fn->model->bar_read)
+		ret = fn->model->bar_read(fn, bar, off, size, value);
+	pci_model_leave(fn);
+	*value &= all_ones(size);
+	return !ret;
+}
+
 /* Tell who listens of a driver's store. */
 static void tell_store(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
 {

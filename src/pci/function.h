@@ -98,6 +98,10 @@ unsigned pci_config_size(const pci_function *fn);
 unsigned pci_find_cap(pci_function *fn, uint8_t id);
 unsigned pci_find_ext_cap(pci_function *fn, uint16_t id);
 
+struct text;
+/* Write what the function is now, its model's registers and more, to @t (base/text.h). */
+void pci_function_show(pci_function *fn, struct text *t);
+
 /* ---- BARs; 6 is the ROM ---- */
 
 /* Return BAR @bar, which is never NULL; size 0: absent. */

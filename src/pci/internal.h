@@ -315,6 +315,12 @@ bool pci_sriov_frozen(const pci_function *pf, unsigned off);
 unsigned pci_sriov_restore(pci_function *pf);
 void pci_sriov_free(pci_function *pf);
 
+/*
+ * Have the model read a register as a driver's access does, and tell nobody of it: false: it is not
+ * decoded, or the model refuses.
+ */
+bool pci_bar_peek(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
+
 /* ---- regs.c ---- */
 
 #define PCI_REG_NAME 64

@@ -18,7 +18,7 @@
 
 static inline void check_reg_shape(const struct uvfio_reg *r, const struct uvfio_reg *before)
 {
-	if (!*r->name || strlen(r->name) > 32 || r->access > UVFIO_REG_RC ||
+	if (!*r->name || strlen(r->name) > 32 || r->access > UVFIO_REG_RS ||
 	    (r->width != 1 && r->width != 2 && r->width != 4 && r->width != 8) ||
 	    r->offset % r->width || !r->count != !r->stride || (r->count && r->stride < r->width))
 		fail_msg("register %s is not well formed", r->name);

@@ -171,7 +171,7 @@ _uvfio_ctl() {
 		return
 	fi
 	if ((at == n)); then
-		_uvfio_words "runs list plug unplug aer link sriov release"
+		_uvfio_words "runs list show plug unplug aer link sriov release"
 		return
 	fi
 	request=${words[at]}
@@ -187,7 +187,7 @@ _uvfio_ctl() {
 		esac
 		;;
 	plug:0:*) _uvfio_device ;;
-	aer:0:* | sriov:0:*) _uvfio_run_devices any ;;
+	aer:0:* | sriov:0:* | show:0:*) _uvfio_run_devices any ;;
 	link:0:*) _uvfio_run_devices link ;;
 	aer:1:*) _uvfio_words "correctable nonfatal fatal" ;;
 	link:1:*) _uvfio_words "up down" ;;
@@ -212,8 +212,8 @@ _uvfio_run() {
 		_uvfio_program "$at"
 	elif ! _uvfio_value "${words[n - 1]}"; then
 		_uvfio_words "--abi --check --check= --check-fatal --check-file --device
-			--error-exitcode --fault --fault-file --gen-suppressions --hold --hold= --iommu
-			--kernel --log --log-file --memlock --noiommu --seed --suppress --help --"
+			--error-exitcode --fault --fault-file --gen-suppressions --hold --hold=
+			--iommu --kernel --log --log-file --memlock --noiommu --seed --suppress --help --"
 	fi
 }
 

@@ -208,7 +208,7 @@ const struct uvfio_reg igb_reg_names[] = {
 	REG("RPLOLR", IGB_RPLOLR, RW, VMOLR_STRCRC),
 	REG("GCR", IGB_GCR, RW, GCR_RESEND | GCR_CAP_VER2),
 	VARIES("FACTPS", IGB_FACTPS, RO),
-	VARIES("SWSM", IGB_SWSM, RW), /* a read takes the semaphore */
+	VARIES("SWSM", IGB_SWSM, RS), /* a read takes the semaphore */
 	VARIES("FWSM", IGB_FWSM, RO),
 	REG("SW_FW_SYNC", IGB_SW_FW_SYNC, RW, 0),
 	REG("IOVCTL", IGB_IOVCTL, RW, 0),

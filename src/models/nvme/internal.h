@@ -744,4 +744,8 @@ static inline uint16_t nvme_location(unsigned byte, unsigned bit)
 /* reg_names.c */
 extern const struct uvfio_reg nvme_reg_names[];
 extern const struct uvfio_reg_range nvme_reg_ranges[];
+
+/* ---- show.c ---- */
+/* struct uvfio_model's show. */
+void nvme_show(struct uvfio_dev *dev, struct uvfio_text *t);
 #endif

@@ -803,4 +803,5 @@ const struct uvfio_model model_nvme = {
 	.save = nvme_save,
 	.load = nvme_load,
 	.carry_on = nvme_carry_on,
+	.show = nvme_show,
 };
