@@ -48,6 +48,7 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
 
 	if (d)
 		iommu_domain_get(d);
+	EVENT(EVENT_ATTACH, .who = dev->name, .space = d);
 	old = rcu_swap(dev->domain, d);
 	if (old) {
 		rcu_sync_all();
@@ -350,6 +351,8 @@ static int transact(struct iommu_device *dev, uint32_t pasid, uint64_t iova, voi
 			why = peer(dev, pasid, mem, iova + done, (char *)buf + done, n, write);
 			if (why != IOMMU_OK) {
 				rcu_read_end();
+				EVENT(EVENT_DMA, .who = dev->name, .at = iova, .size = len,
+				      .write = write, .err = (int)why);
 				return -EFAULT;
 			}
 			done += n;
@@ -375,6 +378,8 @@ out:
 	if (__builtin_expect(why != IOMMU_OK, 0))
 		about = look_around(d, iova + done);
 	rcu_read_end();
+	EVENT(EVENT_DMA, .who = dev->name, .at = iova, .size = len, .write = write, .data = buf,
+	      .err = (int)why);
 	return why == IOMMU_OK ? 0 : abort_pasid(dev, pasid, iova + done, len, write, why, about);
 }
 
@@ -489,5 +494,6 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 	}
 	if (write)
 		mark_dirty(dev, d, iova, len);
+	EVENT(EVENT_DMA, .who = dev->name, .at = iova, .size = len, .write = write);
 	return pieces;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/event.h"
 #include "pci/internal.h"
 
 void pci_model_enter(pci_function *fn)
@@ -203,6 +204,8 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 	}
 	fn->create.err = NULL; /* the caller's buffer is the caller's again */
 	fn->create.err_size = 0;
+	EVENT(EVENT_DEVICE, .who = fn->name, .text = model->name, .data = model->regs,
+	      .mem = fn->cfg.bytes);
 	pci_function_reset(fn, UVFIO_RESET_POWER_ON);
 	*out = fn;
 	return 0;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "base/event.h"
 #include "fault/fault.h"
 #include "pci/internal.h"
 
@@ -64,6 +65,8 @@ void pci_intx_update(pci_function *fn)
 		out = is_out(state);
 		if (out != fn->intx.told || (out && state & INTX_ROSE)) {
 			fn->intx.told = out;
+			EVENT(EVENT_IRQ, .who = fn->name, .at = UINT64_MAX,
+			      .what = out ? EVENT_RAISED : EVENT_LOWERED);
 			if (!(out && fault_wanted(FAULT_INTX) && pci_late_line(fn)))
 				tell(fn, out);
 		}

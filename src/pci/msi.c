@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/event.h"
 #include "fault/fault.h"
 #include "pci/internal.h"
 
@@ -20,6 +21,11 @@
  */
 #define PLATFORM_MSI_ADDR 0xfee00000u
 #define PLATFORM_MSI_DATA 0x4000u
+
+static void tell(const pci_function *fn, enum event_irq what, unsigned vector)
+{
+	EVENT(EVENT_IRQ, .who = fn->name, .what = what, .at = vector);
+}
 
 /* Send message @vector to the sink. In an RCU section. */
 static void send(pci_function *fn, unsigned vector)
@@ -48,6 +54,7 @@ static void message(pci_function *dev, unsigned vector, bool late)
 		word = &dev->msi.vec[vector];
 		break;
 	default:
+		tell(dev, EVENT_NOBODY, vector);
 		goto out;
 	}
 	if (!word) {
@@ -56,12 +63,16 @@ static void message(pci_function *dev, unsigned vector, bool late)
 			   dev->msix.info.vectors);
 		goto out;
 	}
+	if (faults)
+		tell(dev, EVENT_RAISED, vector);
 	if (faults && pci_late_message(dev, vector))
 		goto out;
 	state = atomic_load_explicit(word, memory_order_acquire);
 	while (state & VEC_HELD) {
-		if (atomic_compare_exchange_weak(word, &state, state | VEC_PENDING))
+		if (atomic_compare_exchange_weak(word, &state, state | VEC_PENDING)) {
+			tell(dev, EVENT_PENDING, vector);
 			goto out;
+		}
 	}
 	send(dev, vector);
 	if (faults)
@@ -143,6 +154,14 @@ static void set_bit(atomic_uint *word, unsigned bit, bool on)
 		atomic_fetch_and(word, ~bit);
 }
 
+/* Mask a vector at @word, or take the mask off. */
+static void set_masked(const pci_function *fn, atomic_uint *word, unsigned vector, bool on)
+{
+	if (event_wanted(EVENT_IRQ) && !(atomic_load(word) & VEC_MASKED) != !on)
+		tell(fn, on ? EVENT_MASKED : EVENT_UNMASKED, vector);
+	set_bit(word, VEC_MASKED, on);
+}
+
 void pci_msi_stop(pci_function *fn, bool stop)
 {
 	for (unsigned i = 0; i < fn->msi.vectors; i++)
@@ -184,7 +203,7 @@ void pci_msi_masks_changed(pci_function *fn)
 	if (pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT)) {
 		mask = get32(fn->cfg.bytes + fn->cap.msi + pci_msi_pending_offset(fn) - 4);
 		for (unsigned i = 0; i < fn->msi.vectors; i++)
-			set_bit(&fn->msi.vec[i], VEC_MASKED, mask >> i & 1);
+			set_masked(fn, &fn->msi.vec[i], i, mask >> i & 1);
 	}
 	for (unsigned i = 0; i < fn->msix.info.vectors; i++)
 		set_bit(&fn->msix.vec[i], VEC_FUNC_MASKED, all);
@@ -390,7 +409,7 @@ static void entry_write(pci_function *fn, unsigned vector, unsigned reg, uint32_
 		e->data = value;
 		break;
 	default:
-		set_bit(&fn->msix.vec[vector], VEC_MASKED, value & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+		set_masked(fn, &fn->msix.vec[vector], vector, value & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 		break;
 	}
 }
@@ -496,7 +515,7 @@ void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 	if (pci_config_power(fn) == 0) {
 		fn->msix.table[vector] =
 			(struct msix_entry){ PLATFORM_MSI_ADDR, 0, PLATFORM_MSI_DATA + vector };
-		set_bit(&fn->msix.vec[vector], VEC_MASKED, !unmask);
+		set_masked(fn, &fn->msix.vec[vector], vector, !unmask);
 	}
 	pthread_mutex_unlock(&fn->lock);
 	flush_msix_vector(fn, vector);
@@ -506,7 +525,7 @@ void pci_msix_set_mask(pci_function *fn, unsigned vector, bool mask)
 {
 	if (!fn->cap.msix || vector >= fn->msix.info.vectors)
 		return;
-	set_bit(&fn->msix.vec[vector], VEC_MASKED, mask);
+	set_masked(fn, &fn->msix.vec[vector], vector, mask);
 	flush_msix_vector(fn, vector);
 }
 

@@ -4,6 +4,7 @@
  * and messages and waits for those under way; only then is the model asked, so that nothing it does
  * while it resets reaches memory.
  */
+#include "base/event.h"
 #include "iommu/page_request.h"
 #include "pci/internal.h"
 
@@ -30,6 +31,7 @@ void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
 {
 	unsigned effects;
 
+	EVENT(EVENT_RESET, .who = fn->name, .what = kind);
 	pci_model_enter(fn);
 	pthread_mutex_lock(&fn->lock);
 	pci_config_defaults(fn, kind);

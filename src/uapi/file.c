@@ -221,8 +221,13 @@ static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
-	long ret = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
+	const char *who = uapi_file_device(f) ? f->open.dev->name : f->link;
+	long ret;
 
+	EVENT(EVENT_CALL, .who = who, .what = f->ops->kind, .at = cmd, .mem = (void *)arg);
+	ret = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
+	EVENT(EVENT_RETURN, .who = who, .what = f->ops->kind, .at = cmd, .mem = (void *)arg,
+	      .value = (uint64_t)ret);
 	if (ret < 0 && log_level() >= LOG_DEBUG)
 		log_failed(f, cmd, ret);
 	return ret;

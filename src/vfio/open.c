@@ -272,12 +272,28 @@ static int check_rw(struct vfio_open *o, uint32_t index, uint64_t pos, size_t co
 	return range_within(pos, count, r.size) ? 0 : -EFAULT;
 }
 
+/* Have the device make an access that was checked, and tell of it. */
+static ssize_t tell_rw(struct vfio_open *o, uint32_t index, uint64_t pos, void *buf, size_t count,
+		       bool write)
+{
+	ssize_t ret;
+
+	if (write)
+		vfio_device_tell(o, index, pos, buf, count, true, false, 0);
+	ret = o->dev->ops->rw(o->dev, index, pos, buf, count, write);
+	if (ret < 0)
+		vfio_device_tell(o, index, pos, buf, count, write, false, (int)ret);
+	else if (!write)
+		vfio_device_tell(o, index, pos, buf, (size_t)ret, false, false, 0);
+	return ret;
+}
+
 ssize_t vfio_device_rw(struct vfio_open *o, uint32_t index, uint64_t pos, void *buf, size_t count,
 		       bool write)
 {
 	int ret = check_rw(o, index, pos, count);
 
-	return ret ? ret : o->dev->ops->rw(o->dev, index, pos, buf, count, write);
+	return ret ? ret : tell_rw(o, index, pos, buf, count, write);
 }
 
 /*
@@ -300,7 +316,7 @@ ssize_t vfio_device_rw_client(struct vfio_open *o, uint32_t index, uint64_t pos,
 			n = count - done;
 		if (write && client_get(buf, addr + done, n))
 			return -EFAULT;
-		ret = o->dev->ops->rw(o->dev, index, pos, buf, n, write);
+		ret = tell_rw(o, index, pos, buf, n, write);
 		if (ret < 0)
 			/* the end of a BAR after some bytes is a short result */
 			return done && ret == -EINVAL ? (ssize_t)done : ret;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/event.h"
 #include "vfio/group.h"
 
 /* The ways in which an opener can come to its device. */
@@ -174,6 +175,16 @@ ssize_t vfio_device_rw_client(struct vfio_open *o, uint32_t index, uint64_t pos,
  * Return: 0; -EINVAL: no such region, or not all of it can be mapped (which is logged).
  */
 int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uint64_t len);
+/*
+ * Tell who listens of an access (base/event.h): of a write before it is made, since other events
+ * follow from it; of a read when it is done; and of what failed, with @err.
+ */
+static inline void vfio_device_tell(const struct vfio_open *o, uint32_t index, uint64_t pos,
+				    const void *data, size_t size, bool write, bool mapped, int err)
+{
+	EVENT(EVENT_ACCESS, .who = o->dev->name, .bar = index, .at = pos, .data = data,
+	      .size = size, .write = write, .what = mapped, .err = err);
+}
 /**
  * vfio_device_mmio - make the load or store that the program made in a mapping
  * @size: 1..8; [@pos, @pos + @size) was allowed by vfio_device_check_map()
@@ -183,7 +194,14 @@ int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uin
 static inline int vfio_device_mmio(struct vfio_open *o, uint32_t index, uint64_t pos, unsigned size,
 				   uint64_t *value, bool write)
 {
-	return o->dev->ops->mmio(o->dev, index, pos, size, value, write);
+	int ret;
+
+	if (write)
+		vfio_device_tell(o, index, pos, value, size, true, true, 0);
+	ret = o->dev->ops->mmio(o->dev, index, pos, size, value, write);
+	if (!write || ret)
+		vfio_device_tell(o, index, pos, value, size, write, true, ret);
+	return ret;
 }
 
 /**

@@ -15,8 +15,21 @@
  * where a user asked for the mask (the ioctl, the user's own DisINTx) but not at each interrupt: a
  * sink cannot write config space.
  */
+#include "base/event.h"
 #include "base/rcu.h"
 #include "vfio_pci/internal.h"
+
+static void tell(const struct vfio_pci_device *vd, enum event_irq what)
+{
+	EVENT(EVENT_IRQ, .who = vd->vdev.name, .at = UINT64_MAX, .what = what);
+}
+
+/* Signal the eventfd, and the interrupt is masked. */
+static void intx_signal(struct vfio_pci_device *vd)
+{
+	tell(vd, vfio_trigger_is_set(&vd->intx.trigger) ? EVENT_SIGNALLED : EVENT_NOBODY);
+	vfio_trigger_signal(&vd->intx.trigger);
+}
 
 static void intx_deliver(struct vfio_pci_device *vd)
 {
@@ -26,7 +39,7 @@ static void intx_deliver(struct vfio_pci_device *vd)
 	rcu_read_begin();
 	old = atomic_fetch_or(&vd->intx.state, INTX_MASKED);
 	if ((old & (INTX_ACTIVE | INTX_MASKED)) == INTX_ACTIVE)
-		vfio_trigger_signal(&vd->intx.trigger);
+		intx_signal(vd);
 	rcu_read_end();
 }
 
@@ -67,6 +80,7 @@ void vfio_pci_intx_follow(struct vfio_pci_device *vd)
 
 static void intx_mask(struct vfio_pci_device *vd)
 {
+	tell(vd, EVENT_MASKED);
 	pthread_mutex_lock(&vd->config_lock);
 	atomic_fetch_or(&vd->intx.state, INTX_MASKED | INTX_HW);
 	vfio_pci_intx_follow(vd);
@@ -94,8 +108,9 @@ static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, s & ~off));
 	if (s & INTX_HW)
 		vfio_pci_intx_follow(vd);
+	tell(vd, EVENT_UNMASKED);
 	if (again)
-		vfio_trigger_signal(&vd->intx.trigger);
+		intx_signal(vd);
 	else if (intx_asks(vd))
 		intx_deliver(vd);
 	return true;

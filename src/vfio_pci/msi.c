@@ -5,6 +5,7 @@
  * an eventfd is masked at the function where it can be, so that its message waits as a pending bit
  * and comes when the vector is assigned, as with free_irq() and request_irq() in a kernel.
  */
+#include "base/event.h"
 #include "base/rcu.h"
 #include "vfio_pci/internal.h"
 
@@ -13,8 +14,12 @@ void vfio_pci_msi_message(void *arg, unsigned vector)
 {
 	struct vfio_pci_device *vd = arg;
 
-	if (vector < vd->msi.num_triggers)
-		vfio_trigger_signal(&vd->msi.triggers[vector]);
+	if (vector >= vd->msi.num_triggers)
+		return;
+	EVENT(EVENT_IRQ, .who = vd->vdev.name, .at = vector,
+	      .what = vfio_trigger_is_set(&vd->msi.triggers[vector]) ? EVENT_SIGNALLED
+								     : EVENT_NOBODY);
+	vfio_trigger_signal(&vd->msi.triggers[vector]);
 }
 
 unsigned vfio_pci_msi_mask_reg(struct vfio_pci_device *vd)
