@@ -67,12 +67,14 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,check/check.h fault/fault.h ctl far uapi v3/v3.h machine machine/run \
-	machine/view pci/face.h vfio iommu x86 base,$$(core))
-$(call folder,cli,check/check.h check/show/show.h serve/serve.h conform ctl own machine \
-	machine/run pci/face.h vfio iommu fault base,check/show $$(core))
+$(call folder,shim,check/check.h fault/fault.h trace/trace.h ctl far uapi v3/v3.h machine \
+	machine/run machine/view pci/face.h vfio iommu x86 base,$$(core))
+$(call folder,cli,check/check.h check/show/show.h trace/trace.h trace/show/show.h serve/serve.h \
+	conform ctl own machine machine/run pci/face.h vfio iommu fault base,\
+	check/show trace/show $$(core))
 $(call folder,conform,base)
 $(call folder,check/show,check/check.h check/shared.h base,check)
+$(call folder,trace/show,trace vfio/nodes.h vfio/kernel.h base)
 $(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,serve,vfio_user/server/server.h lasting machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu fault base,$$(core))
@@ -104,10 +106,11 @@ $(call folder,iommu,fault base)
 $(call folder,fault,base)
 $(call folder,x86,base)
 $(call folder,check,base)
+$(call folder,trace,base)
 $(call folder,base)
 models := $(filter models/%,$(folders))
 # All but these, which are programs' and not the library's
-core := $(filter-out shim cli conform check/show,$(folders))
+core := $(filter-out shim cli conform check/show trace/show,$(folders))
 # in the order of the lines above
 below = $(filter $(tests_$(1)),$(folders))
 
@@ -191,7 +194,7 @@ $(SHIM): $(call objs_of,shim) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(@F) -Wl,-Bsymbolic-functions -Wl,-z,now \
 		-o $@ $^ $(LDFLAGS_ALL) $(LIBS)
-$(UVFIO): $(foreach d,cli conform check/show,$(call objs_of,$(d))) $(core_objs)
+$(UVFIO): $(foreach d,cli conform check/show trace/show,$(call objs_of,$(d))) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS_CLI) $(LIBS)
 

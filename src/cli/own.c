@@ -21,6 +21,7 @@
 #include "cli/cli.h"
 #include "fault/fault.h"
 #include "own/own.h"
+#include "trace/trace.h"
 #include "vfio/iommu_hw.h"
 #include "vfio/kernel.h"
 
@@ -207,6 +208,8 @@ static int own(const struct cli_command *cmd, int argc, char **argv)
 		rc = check_start(argv[0], false);
 	if (!rc)
 		rc = fault_follow(argv[0]);
+	if (!rc)
+		rc = trace_start(argv[0]);
 	if (!rc)
 		rc = build(argv[0], late, &m, &o, &agent);
 	if (rc)

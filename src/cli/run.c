@@ -25,6 +25,7 @@
 #include "cli/cli.h"
 #include "cli/fault.h"
 #include "machine/run/run.h"
+#include "trace/show/show.h"
 #include "vfio/abi.h"
 #include "vfio/iommu_hw.h"
 #include "vfio/kernel.h"
@@ -58,6 +59,8 @@ struct run {
 	unsigned num_suppress;
 	struct cli_faults faults;
 	int error_exitcode; /* the status if there was one; 0: the program's */
+	struct trace_drain_options trace;
+	struct trace_drain *drain;
 };
 
 /* cli_error() with @why, which is freed. */
@@ -166,6 +169,9 @@ enum {
 	OPT_MEMLOCK,
 	OPT_SEED,
 	OPT_SUPPRESS,
+	OPT_TRACE,
+	OPT_TRACE_DMA,
+	OPT_TRACE_MEMORY,
 };
 static const struct cli_option options[] = {
 	[OPT_ABI] = { "abi", "NAME",
@@ -225,6 +231,16 @@ static const struct cli_option options[] = {
 	[OPT_SUPPRESS] = { "suppress", "FILE",
 			   "with --check: do not name the mistakes that FILE describes; may be\n"
 			   "given several times" },
+	[OPT_TRACE] = { "trace", "FILE",
+			"write all that happens to FILE: accesses, DMA, interrupts, ioctls, "
+			"resets\n"
+			"(`uvfio trace FILE` shows it)" },
+	[OPT_TRACE_DMA] = { "trace-dma", "BYTES",
+			    "with --trace: how many bytes of each DMA, or all; 16 by default" },
+	[OPT_TRACE_MEMORY] = { "trace-memory", "SIZE",
+			       "with --trace: how much may wait to be written, bytes with K, M or "
+			       "G;\n"
+			       "32M by default" },
 	{ 0 },
 };
 
@@ -274,6 +290,31 @@ static int set_error_exitcode(struct run *r, const char *value)
 	return set_check(r, NULL);
 }
 
+static int set_trace_dma(struct run *r, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (!strcmp(value, "all"))
+		n = UINT32_MAX;
+	else if (*value < '0' || *value > '9' || *end || n > TRACE_DMA_BYTES_MAX)
+		return cli_error(r->cmd, "--trace-dma %s: write a number of bytes up to %u, or all",
+				 value, TRACE_DMA_BYTES_MAX);
+	r->trace.of_dma = (uint32_t)n;
+	return 0;
+}
+
+static int set_trace_memory(struct run *r, const char *value)
+{
+	uint64_t bytes;
+
+	if (machine_parse_memlock(value, &bytes) || bytes < TRACE_MEMORY_MIN ||
+	    bytes > TRACE_MEMORY_MAX)
+		return cli_error(r->cmd, "--trace-memory %s: write 1M to 16G", value);
+	r->trace.memory = bytes;
+	return 0;
+}
+
 static int set_option(struct run *r, int opt, const char *value)
 {
 	char why[128];
@@ -311,6 +352,13 @@ static int set_option(struct run *r, int opt, const char *value)
 		return set_check(r, NULL);
 	case OPT_SUPPRESS:
 		return add_suppression(r, value);
+	case OPT_TRACE:
+		r->trace.file = value;
+		return 0;
+	case OPT_TRACE_DMA:
+		return set_trace_dma(r, value);
+	case OPT_TRACE_MEMORY:
+		return set_trace_memory(r, value);
 	case OPT_ERROR_EXITCODE:
 		return set_error_exitcode(r, value);
 	case OPT_HOLD:
@@ -536,6 +584,20 @@ static int prepare_check(struct run *r)
 	return rc ? explain(r, why, rc) : 0;
 }
 
+/* The same of a trace. */
+static int prepare_trace(struct run *r)
+{
+	char *why = NULL;
+	int rc;
+
+	if (!r->trace.file)
+		return 0;
+	rc = trace_drain_new(r->dir, &r->trace, &r->drain, &why);
+	if (!rc)
+		rc = trace_drain_start(r->drain);
+	return rc ? explain(r, why, rc) : 0;
+}
+
 static const char *program_name(const struct run *r)
 {
 	const char *slash = strrchr(r->program, '/');
@@ -589,6 +651,8 @@ static int prepare(struct run *r, const char *program)
 	if (rc)
 		report_warn("ctl-server", "run", rc, "`uvfio ctl` cannot reach this run: %m");
 	rc = prepare_check(r);
+	if (!rc)
+		rc = prepare_trace(r);
 	if (rc)
 		return rc;
 	rc = cli_fault_start(&r->faults, r->dir);
@@ -624,7 +688,10 @@ static void die_by(int sig)
 
 static int run(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct run r = { .cmd = cmd, .log_level = "warn", .own = { .pid = -1 } };
+	struct run r = { .cmd = cmd,
+			 .log_level = "warn",
+			 .own = { .pid = -1 },
+			 .trace = { .of_dma = TRACE_DMA_DEFAULT } };
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	bool started = false;
 	int opt, rc, sig = 0;
@@ -667,6 +734,7 @@ out:
 	if (started)
 		cli_fault_end(&r.faults, r.dir, r.log_file);
 	cli_fault_free(&r.faults);
+	trace_drain_free(r.drain);
 	ctl_server_stop(r.ctl);
 	if (r.dir)
 		rundir_end(r.dir, r.ctl);

@@ -63,7 +63,7 @@ static void message(pci_function *dev, unsigned vector, bool late)
 			   dev->msix.info.vectors);
 		goto out;
 	}
-	if (faults)
+	if (!late)
 		tell(dev, EVENT_RAISED, vector);
 	if (faults && pci_late_message(dev, vector))
 		goto out;

@@ -18,6 +18,7 @@
 #include "shim/mem.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
+#include "trace/trace.h"
 #include "vfio/keeper.h"
 
 static uint64_t fork_mask;
@@ -85,6 +86,7 @@ void shim_after_fork(void)
 	pthread_mutex_init(&shim.build_lock, NULL);
 	check_forked();
 	shim_gone_abandon();
+	trace_forked();
 	vfio_keeper_abandon();
 	fork_after_in_child();
 	shim_signals_abandon();

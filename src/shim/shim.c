@@ -27,6 +27,7 @@
 #include "shim/mem.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
+#include "trace/trace.h"
 #include "vfio/abi.h"
 #include "vfio/iommu_hw.h"
 
@@ -310,6 +311,15 @@ static void init_check(void)
 			   (int)shim.pid);
 }
 
+static void init_trace(void)
+{
+	int rc = trace_start(shim.run_dir);
+
+	if (rc)
+		report_err("trace", SHIM_WHO, rc, "process %d is not in the trace: %m",
+			   (int)shim.pid);
+}
+
 /* Note whether the program runs on valgrind, which preloads its tool's library. */
 static void init_valgrind(void)
 {
@@ -390,6 +400,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	init_presence();
 	init_check();
 	init_faults();
+	init_trace();
 	init_valgrind();
 	init_alive();
 	shim_exec_init();

@@ -86,7 +86,7 @@ _uvfio_value() {
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
-	--log-file | --socket | --state | --check-file | --fault-file | --suppress)
+	--log-file | --socket | --state | --check-file | --fault-file | --suppress | --trace)
 		_uvfio_files "" "$cur"
 		;;
 	--mode) _uvfio_words "0600 0660 0666" ;;
@@ -115,7 +115,8 @@ _uvfio_skip_options() {
 			;;
 		--abi | --check-file | --device | --error-exitcode | --fault | --fault-file | \
 			--iommu | --kernel | --log | --log-file | --seed | --suppress | --mode | \
-			--noiommu | --memlock | --run | --socket)
+			--noiommu | --memlock | --run | --socket | --trace | --trace-dma | \
+			--trace-memory)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -213,8 +214,22 @@ _uvfio_run() {
 	elif ! _uvfio_value "${words[n - 1]}"; then
 		_uvfio_words "--abi --check --check= --check-fatal --check-file --device
 			--error-exitcode --fault --fault-file --gen-suppressions --hold --hold=
-			--iommu --kernel --log --log-file --memlock --noiommu --seed --suppress --help --"
+			--iommu --kernel --log --log-file --memlock --noiommu --seed --suppress
+			--trace --trace-dma --trace-memory --help --"
 	fi
+}
+
+_uvfio_trace() {
+	case ${words[n - 1]} in
+	--kind) _uvfio_words "bar config dma map irq reset ioctl command report" ;;
+	--device | --from | --register | --thread | --to) ;;
+	*)
+		case $cur in
+		-*) _uvfio_words "--device --from --kind --register --thread --to --help" ;;
+		*) _uvfio_files "" "$cur" ;;
+		esac
+		;;
+	esac
 }
 
 _uvfio_conform() {
@@ -234,7 +249,7 @@ _uvfio_conform() {
 
 _uvfio() {
 	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
-	local commands="run serve ctl models dump conform help version"
+	local commands="run serve ctl models dump conform trace help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -258,6 +273,7 @@ _uvfio() {
 		;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
 	1:conform) _uvfio_conform ;;
+	1:trace) _uvfio_trace ;;
 	1:models)
 		case $cur in
 		-*) _uvfio_words "--names --help" ;;
