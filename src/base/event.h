@@ -12,20 +12,20 @@
 #include <stdint.h>
 
 enum event_kind {
-	EVENT_SPACE,  /* @space is new, with nothing mapped */
-	EVENT_MAP,    /* [@at, @at + @size) is mapped to @mem */
-	EVENT_UNMAP,  /* what was mapped there is not any more */
-	EVENT_STORE,  /* the driver's store to register @reg, at @at of @bar, of device @who */
-	EVENT_DEVICE, /* @who is new, of model @text; @data: its struct uvfio_reg, @mem: config */
-	EVENT_ATTACH, /* @who reaches the memory of @space; NULL: none */
-	EVENT_ACCESS, /* the driver's access to region @bar at @at; @what: by a mapping */
-	EVENT_DMA,    /* of @who at @at; @data: what was transferred, or NULL: the model does it */
-	EVENT_IRQ,    /* @what (enum event_irq) of vector @at */
-	EVENT_RESET,  /* of @who; @what: enum uvfio_reset_kind */
-	EVENT_CALL,   /* ioctl @at of file @who, of kind @what; @mem: the client's argument */
-	EVENT_RETURN, /* it returned @value */
-	EVENT_BEGIN,  /* of command @at of queue @bar: @text, with arguments @value and @size */
-	EVENT_END,    /* of command @at of queue @bar, with status @value */
+	EVENT_SPACE,   /* @space is new, with nothing mapped */
+	EVENT_MAP,     /* [@at, @at + @size) is mapped to @mem */
+	EVENT_UNMAP,   /* what was mapped there is not any more */
+	EVENT_STORE,   /* the driver's store to register @reg, at @at of @bar, of device @who */
+	EVENT_DEVICE,  /* @who is new, of model @text; @data: its struct uvfio_reg, @mem: config */
+	EVENT_ATTACH,  /* @who reaches the memory of @space; NULL: none */
+	EVENT_ACCESS,  /* the driver's access to region @bar at @at; @what: by a mapping */
+	EVENT_DMA,     /* of @who at @at; @data: what was transferred, or NULL: the model does it */
+	EVENT_IRQ,     /* @what (enum event_irq) of vector @at */
+	EVENT_RESET,   /* of @who; @what: enum uvfio_reset_kind */
+	EVENT_CALL,    /* ioctl @at of file @who, of kind @what; @mem: the client's argument */
+	EVENT_RETURN,  /* it returned @value */
+	EVENT_BEGIN,   /* of command @at of queue @bar: @text, with arguments @value and @size */
+	EVENT_END,     /* of command @at of queue @bar, with status @value */
 	EVENT_READING, /* @who is about to read [@mem, @mem + @size), at @at of @space */
 	/* the program did @reg to @who here, which may turn out to be a mistake later */
 	EVENT_PLACE,

@@ -317,16 +317,16 @@ static void note_device(const struct event *e)
 		add_device(e->who, e->text, e->data, e->mem);
 }
 
+/* Of events that are recorded; of a new device its entry in a table is. */
+static const uint8_t kinds[EVENT_KINDS] = {
+	[EVENT_SPACE] = TRACE_SPACE,   [EVENT_MAP] = TRACE_MAP,	      [EVENT_UNMAP] = TRACE_UNMAP,
+	[EVENT_ATTACH] = TRACE_ATTACH, [EVENT_ACCESS] = TRACE_ACCESS, [EVENT_DMA] = TRACE_DMA,
+	[EVENT_IRQ] = TRACE_IRQ,       [EVENT_RESET] = TRACE_RESET,   [EVENT_CALL] = TRACE_CALL,
+	[EVENT_RETURN] = TRACE_RETURN, [EVENT_BEGIN] = TRACE_BEGIN,   [EVENT_END] = TRACE_END,
+};
+
 static void on_event(const struct event *e)
 {
-	static const uint8_t kinds[EVENT_KINDS] = {
-		[EVENT_SPACE] = TRACE_SPACE,   [EVENT_MAP] = TRACE_MAP,
-		[EVENT_UNMAP] = TRACE_UNMAP,   [EVENT_ATTACH] = TRACE_ATTACH,
-		[EVENT_ACCESS] = TRACE_ACCESS, [EVENT_DMA] = TRACE_DMA,
-		[EVENT_IRQ] = TRACE_IRQ,       [EVENT_RESET] = TRACE_RESET,
-		[EVENT_CALL] = TRACE_CALL,     [EVENT_RETURN] = TRACE_RETURN,
-		[EVENT_BEGIN] = TRACE_BEGIN,   [EVENT_END] = TRACE_END,
-	};
 	struct trace_record r;
 	uint64_t mem;
 
@@ -399,12 +399,16 @@ static struct report_subscriber subscriber = { .fn = on_report, .level = LOG_INF
 
 int trace_start_with(struct trace_shared *s)
 {
+	unsigned wanted = 1u << EVENT_DEVICE;
+
 	if (s->magic != TRACE_SHARED_MAGIC || !is_pow2(s->ring_size) ||
 	    s->size != sizeof(*s) + TRACE_RINGS * s->ring_size)
 		return -EINVAL;
 	shared = s;
 	atomic_fetch_add(&generation, 1);
-	if (!event_listen(on_event, ((1u << EVENT_KINDS) - 1) & ~(1u << EVENT_STORE)))
+	for (unsigned i = 0; i < EVENT_KINDS; i++)
+		wanted |= kinds[i] ? 1u << i : 0;
+	if (!event_listen(on_event, wanted))
 		return -EBUSY;
 	report_subscribe(&subscriber);
 	return 0;
