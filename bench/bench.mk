@@ -16,7 +16,7 @@ $(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c bench/bench.h \
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Itests -Ibench -o $@ $(filter %.c,$^) \
 		-lpthread
-bench_below_dma  := $(foreach d,vfio iommu base,$(BUILD)/lib/$(d).a)
+bench_below_dma  := $(foreach d,vfio iommu fault base,$(BUILD)/lib/$(d).a)
 bench_below_msi  := $(archives)
 bench_below_nvme := $(archives)
 bench_below_vmm := $(archives)
