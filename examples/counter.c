@@ -46,6 +46,15 @@ static const struct uvfio_kind counter_kinds[] = {
 	{ 0 },
 };
 
+/* How it can fail, for who tests a driver: `uvfio run --fault counter.lose-lap,every=3`. */
+enum { LOSE_LAP };
+static const struct uvfio_fault counter_faults[] = {
+	[LOSE_LAP] = { .name = "lose-lap",
+		       .line = "A lap is not told: no report, no interrupt",
+		       .keys = { "lap" } },
+	{ 0 },
+};
+
 /* The names of the registers, in the order of their places; there are no others in BAR0. */
 static const struct uvfio_reg counter_regs[] = {
 	{ .name = "COUNT", .offset = 0x00, .width = 4, .access = UVFIO_REG_RO },
@@ -77,6 +86,8 @@ static void lap(struct uvfio_dev *dev)
 	struct counter *c = uvfio_priv(dev);
 
 	c->laps++;
+	if (uvfio_fault(dev, LOSE_LAP, &c->laps, NULL))
+		return;
 	c->status |= LAP;
 	/*
 	 * Through the IOMMU: where the driver mapped nothing to write to, the device hears so, and
@@ -243,6 +254,7 @@ UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
 	.regs = counter_regs,
 	.reg_ranges = counter_reg_ranges,
 	.kinds = counter_kinds,
+	.faults = counter_faults,
 	.state_version = 1,
 	.describe = counter_describe,
 	.save = counter_save,

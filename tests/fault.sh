@@ -52,6 +52,12 @@ has "with its seed" "injected read=ones,times=1: .*; --seed 3\)$"
 same "and in one" "1 1" "$(timeout 60 "$U" run --log-file "$tmp/native" --fault read=ones,times=1 -- \
 	"$build/examples/counter_native" "$build/examples/counter.so" >"$tmp/out" 2>&1; echo $? "$(grep -c ": injected " "$tmp/native")")"
 
+echo "# faults of models"
+same "a model of a user's: its driver sees it" "1 1" "$(timeout 60 "$U" run --log-file "$tmp/counter" --fault counter.lose-lap,lap=2 \
+	--device "$build/examples/counter.so" -- "$build/examples/counter_driver" 0000:01:00.0 >"$tmp/out" 2>&1; echo $? "$(grep -c ": injected counter.lose-lap,lap=2: lap 2 " "$tmp/counter")")"
+"$U" models "$build/examples/counter.so" >"$tmp/log"
+has "which is listed" "^    counter.lose-lap  +A lap is not told: no report, no interrupt; lap=$"
+
 echo "# what is told"
 drive --fault dma=count --fault msi=count --fault-file "$tmp/json" -- fills 3 irqs 2 >/dev/null
 check "--fault-file" python3 - "$tmp/json" <<'PY'
@@ -69,6 +75,10 @@ refused() { # WHAT PATTERN OPTION...
 refused "no such point" "^uvfio: run: --fault dna: there is no fault 'dna': did you mean 'dma'\?" --fault dna
 refused "no such action" "dma=drop: there is no such action; there are count, abort, corrupt, delay:TIME" --fault dma=drop
 refused "no such condition" "msi: there is no 'vektor': did you mean vector=\?" --fault msi,vektor=1
+refused "no such fault of a model" "the model nvme has no fault 'statis': did you mean 'nvme.status'\?" --fault nvme.statis
+refused "no such number of it" "nvme.status: there is no 'opcode'; there are .*, opc, qid, cid, nsid" --fault nvme.status,opcode=2
+refused "a value that is too large" "nvme.status: STATUS is at most 0x7fff" --fault nvme.status=0x10000
+refused "no such model" "there is no model 'nvne', and no device is one" --fault nvne.status
 refused "no such number" "--seed x: write a number" --seed x
 "$U" run --fault help >"$tmp/help"; same "--fault help: status" 0 $?
 has "--fault help" "rate=M/N" "$tmp/help"

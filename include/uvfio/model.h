@@ -182,6 +182,31 @@ struct uvfio_kind {
 	const char *fix;
 };
 
+/** define UVFIO_FAULT_KEYS - By so many numbers at most a fault can be narrowed down. */
+#define UVFIO_FAULT_KEYS 4u
+
+/**
+ * struct uvfio_fault - A way in which the chip can fail, for a user who wants to see what a driver
+ *	makes of it: `uvfio run --fault MODEL.NAME=VALUE,KEY=N,...`.
+ * @name: lower-case letters, digits and '-', up to 24.
+ * @line: what happens, in one sentence without a full stop.
+ * @value: what its value is called, in capitals; NULL: it has none.
+ * @def: the value if the user gives none.
+ * @max: the greatest value.
+ * @keys: the names of numbers by which the user may say which accesses are meant; NULL behind the
+ *	last one.
+ *
+ * A table ends with one whose name is NULL. `uvfio models` explains it, and uvfio_fault() asks for
+ * one of them.
+ */
+struct uvfio_fault {
+	const char *name;
+	const char *line;
+	const char *value;
+	uint64_t def, max;
+	const char *keys[UVFIO_FAULT_KEYS];
+};
+
 /**
  * enum uvfio_stop_kind - How far a device stops before its state is saved.
  * @UVFIO_STOP_DMA: it begins no DMA by itself; it may still interrupt.
@@ -498,6 +523,12 @@ struct uvfio_model {
 	 * nothing, and takes its locks for moments only. NULL: the registers say all.
 	 */
 	void (*show)(struct uvfio_dev *dev, struct uvfio_text *t);
+
+	/**
+	 * @faults: the ways in which the chip can fail; NULL: none, or of a VF's model, those of
+	 * its PF's.
+	 */
+	const struct uvfio_fault *faults;
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -1747,6 +1778,23 @@ UVFIO_PUBLIC void uvfio_report_reg(struct uvfio_dev *dev, unsigned kind, unsigne
  */
 UVFIO_PUBLIC void uvfio_report_dma(struct uvfio_dev *dev, unsigned kind, uint64_t iova,
 				   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/**
+ * uvfio_fault() - Does a user want the chip to fail here?
+ * @dev: the function.
+ * @fault: index in @faults of struct uvfio_model.
+ * @keys: the numbers that the fault's @keys name, in their order; NULL if it has none.
+ * @value: gets the fault's value if it happens; may be NULL.
+ *
+ * To be called once for each access that the fault could happen to, where it would: the user may
+ * want each tenth one. When it happens a line in the log says so, and the model does the rest.
+ *
+ * Context: any thread, with any lock of the model's. While no user wants a fault of a model it
+ * costs a call and a load.
+ * Return: true: it happens now.
+ */
+UVFIO_PUBLIC bool uvfio_fault(struct uvfio_dev *dev, unsigned fault, const uint64_t *keys,
+			      uint64_t *value);
 
 /**
  * uvfio_error() - Say why create fails.

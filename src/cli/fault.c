@@ -12,13 +12,20 @@
 
 #include "cli/fault.h"
 
+void cli_fault_help(void)
+{
+	fault_print_help(stdout);
+	printf("\nOf models that come with uvfio:\n");
+	machine_list_faults(stdout);
+}
+
 int cli_fault_add(struct cli_faults *f, const struct cli_command *cmd, const char *text)
 {
 	struct fault_spec *more;
 	char why[512];
 
 	if (!strcmp(text, "help")) {
-		fault_print_help(stdout);
+		cli_fault_help();
 		return CLI_HELP;
 	}
 	if (f->num == FAULT_SLOTS)
@@ -47,6 +54,25 @@ int cli_fault_file(struct cli_faults *f, const struct cli_command *cmd, const ch
 		fclose(f->file);
 	f->file = fopen(path, "we");
 	return f->file ? 0 : cli_error(cmd, "--fault-file %s: %s", path, strerror(errno));
+}
+
+int cli_fault_check(const struct cli_faults *f, const struct cli_command *cmd,
+		    const struct run_devices *l)
+{
+	const char **specs = calloc(l->n + 1, sizeof(*specs));
+	char why[512];
+	int rc = 0;
+
+	if (!specs)
+		return cli_error(cmd, "out of memory");
+	for (unsigned i = 0; i < l->n; i++)
+		specs[i] = l->d[i].spec;
+	for (unsigned i = 0; i < f->num && !rc; i++)
+		if (machine_check_fault(specs, l->n, &f->spec[i], why, sizeof(why)))
+			rc = cli_error(cmd, "--fault %s: %s (`uvfio models %s`)", f->spec[i].text,
+				       why, f->spec[i].model);
+	free(specs);
+	return rc;
 }
 
 int cli_fault_start(struct cli_faults *f, const char *dir)

@@ -8,7 +8,7 @@
 #include "base/nearest.h"
 #include "check/check.h"
 #include "cli/cli.h"
-#include "fault/table.h"
+#include "cli/fault.h"
 
 const struct cli_command *const cli_commands[] = {
 	&cli_run,   &cli_serve, &cli_ctl,     &cli_models, &cli_dump, &cli_conform,
@@ -98,7 +98,7 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 		if (!rc && kinds)
 			print_kinds();
 		else if (!rc && faults)
-			fault_print_help(stdout);
+			cli_fault_help();
 		else if (!rc)
 			print_kind(&check_kinds[kind]);
 		return rc;

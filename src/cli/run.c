@@ -614,7 +614,9 @@ static int prepare(struct run *r, const char *program)
 		return cli_error(r->cmd,
 				 "--hold: only devices with process=own can be held: others are in "
 				 "the program's process, and end with it");
-	rc = find_shim(r);
+	rc = cli_fault_check(&r->faults, r->cmd, &r->devices);
+	if (!rc)
+		rc = find_shim(r);
 	if (rc)
 		return rc;
 	rc = program_find(program, &r->program, &why);

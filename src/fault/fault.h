@@ -29,6 +29,7 @@ enum fault_point {
 	FAULT_INTX,
 	FAULT_MAP,
 	FAULT_IRQS,
+	FAULT_MODEL, /* of a model's own table */
 	FAULT_POINTS
 };
 
@@ -43,6 +44,7 @@ enum fault_action {
 	FAULT_ONES,
 	FAULT_ERRNO, /* err */
 	FAULT_SHORT, /* param: so many can be had; 0: half of what is asked for */
+	FAULT_VALUE, /* of a model: param, or what the model has without one */
 	FAULT_ACTIONS
 };
 
@@ -54,6 +56,12 @@ struct fault_where {
 	uint64_t at, size;  /* IOVA or offset in the BAR, and bytes; of a message its vector */
 	unsigned bar;	    /* of a register, or FAULT_NO_BAR */
 	const char *reg;    /* the register's name, or NULL */
+	/* of a model's fault: its names, and the numbers by which it can be narrowed down */
+	const char *model, *name;
+	const char *const *key_names;
+	const uint64_t *keys;
+	unsigned num_keys;
+	uint64_t value; /* if the user gives none */
 };
 
 /* What is to go wrong. */

@@ -54,6 +54,25 @@ static uint64_t stream_of(unsigned slot, const char *name)
 	return h ^ slot;
 }
 
+/* True if the number that @k names is one of its. */
+static bool fits(const struct fault_key *k, const struct fault_where *w)
+{
+	for (unsigned i = 0; i < w->num_keys; i++)
+		if (!strcmp(k->name, w->key_names[i]))
+			return w->keys[i] >= k->from && w->keys[i] <= k->to;
+	return false;
+}
+
+static bool is_meant_of_model(const struct fault_spec *s, const struct fault_where *w)
+{
+	if (strcmp(s->model, w->model) || strcmp(s->name, w->name))
+		return false;
+	for (unsigned i = 0; i < s->num_keys && i < FAULT_KEYS; i++)
+		if (!fits(&s->key[i], w))
+			return false;
+	return true;
+}
+
 /* True if @s means the access @w. */
 static bool is_meant(const struct fault_spec *s, const struct fault_where *w)
 {
@@ -61,6 +80,8 @@ static bool is_meant(const struct fault_spec *s, const struct fault_where *w)
 
 	if (s->device[0] && (!w->device || strcmp(s->device, w->device)))
 		return false;
+	if (w->model)
+		return is_meant_of_model(s, w);
 	if (s->bar != FAULT_NO_BAR && s->bar != w->bar)
 		return false;
 	if (s->reg[0] && (!w->reg || strcmp(s->reg, w->reg)))
@@ -94,6 +115,8 @@ static bool happens(const struct fault_table *t, struct fault_slot *slot, unsign
 
 static void describe(enum fault_point p, const struct fault_where *w, char *text, size_t size)
 {
+	size_t len = 0;
+
 	switch (p) {
 	case FAULT_DMA_READ:
 	case FAULT_DMA_WRITE:
@@ -117,6 +140,13 @@ static void describe(enum fault_point p, const struct fault_where *w, char *text
 	case FAULT_IRQS:
 		snprintf(text, size, "SET_IRQS of %" PRIu64 " vectors", w->size);
 		return;
+	case FAULT_MODEL:
+		for (unsigned i = 0; i < w->num_keys && len < size; i++)
+			len += (size_t)snprintf(text + len, size - len, "%s%s %" PRIu64,
+						i ? ", " : "", w->key_names[i], w->keys[i]);
+		if (!w->num_keys)
+			snprintf(text, size, "%s", w->name);
+		return;
 	case FAULT_POINTS:
 		break;
 	}
@@ -124,14 +154,16 @@ static void describe(enum fault_point p, const struct fault_where *w, char *text
 }
 
 /* Fill in what happens. */
-static void decide(const struct fault_table *t, unsigned index, const char *name, uint64_t seen,
-		   struct fault *out)
+static void decide(const struct fault_table *t, unsigned index, const struct fault_where *w,
+		   uint64_t seen, struct fault *out)
 {
 	const struct fault_spec *s = &t->slot[index].spec;
 
 	*out = (struct fault){ .action = s->action, .err = s->err, .param = s->param };
 	if (s->action == FAULT_CORRUPT)
-		out->param = fault_random(~t->seed, stream_of(index, name), seen);
+		out->param = fault_random(~t->seed, stream_of(index, w->device), seen);
+	else if (s->action == FAULT_VALUE && !s->has_value)
+		out->param = w->value;
 }
 
 bool fault_at(enum fault_point p, const struct fault_where *w, struct fault *out)
@@ -156,7 +188,7 @@ bool fault_at(enum fault_point p, const struct fault_where *w, struct fault *out
 		if (!happens(t, slot, i, device, w->device, &seen, &nth))
 			continue;
 		hit = true;
-		decide(t, i, w->device, seen, out);
+		decide(t, i, w, seen, out);
 		describe(p, w, where, sizeof(where));
 		report_warn("fault", w->device ? w->device : "fault", 0,
 			    "injected %s: %s (its number %" PRIu64 ", access %" PRIu64

@@ -52,7 +52,7 @@ static const char *const actions[FAULT_ACTIONS] = {
 	[FAULT_COUNT] = "count",      [FAULT_ABORT] = "abort", [FAULT_CORRUPT] = "corrupt",
 	[FAULT_DELAY] = "delay:TIME", [FAULT_DROP] = "drop",   [FAULT_DUPLICATE] = "duplicate",
 	[FAULT_REORDER] = "reorder",  [FAULT_ONES] = "ones",   [FAULT_ERRNO] = "ERRNO",
-	[FAULT_SHORT] = "short[:N]",
+	[FAULT_SHORT] = "short[:N]",  [FAULT_VALUE] = "VALUE",
 };
 
 /* The first action of a point is what happens if nobody says what. */
@@ -88,12 +88,17 @@ static const struct word {
 	  BIT(KEY_DEVICE), -ENOSPC, "the program sets up MSI or MSI-X (SET_IRQS)" },
 };
 
+/* MODEL.NAME: what there is the model knows (machine_check_fault()). */
+static const struct word model_word = { "", BIT(FAULT_MODEL),	 FAULT_VALUE, 0, BIT(KEY_DEVICE),
+					0,  "a fault of a model" };
+
 /* ---- what is wrong ---- */
 
 struct reader {
 	char *why;
 	size_t size;
 	const struct word *word;
+	const char *name; /* as the user wrote it */
 	struct fault_spec *out;
 	uint32_t given; /* keys */
 };
@@ -228,6 +233,10 @@ static int set_action(struct reader *r, const char *text)
 		s->err = errno_named(text);
 		return 0;
 	}
+	if (r->word == &model_word && !number(text, &s->param)) {
+		s->has_value = 1;
+		return 0;
+	}
 	for (unsigned a = 0; a < FAULT_ACTIONS; a++) {
 		if (a == FAULT_ERRNO || !(a == FAULT_COUNT || r->word->actions & BIT(a)) ||
 		    !is_action(a, text, &value))
@@ -237,14 +246,15 @@ static int set_action(struct reader *r, const char *text)
 		    (!value || duration(value, &s->param) || s->param > DELAY_MAX))
 			return wrong(r,
 				     "%s=%s: a delay is a time up to 60s: delay:10us, delay:10ms",
-				     r->word->name, text);
+				     r->name, text);
 		if (a == FAULT_SHORT && value && (number(value, &s->param) || !s->param))
-			return wrong(r, "%s=%s: write a number of vectors: short:1", r->word->name,
-				     text);
+			return wrong(r, "%s=%s: write a number of vectors: short:1", r->name, text);
 		return 0;
 	}
+	if (r->word == &model_word)
+		return wrong(r, "%s=%.64s: write a number, or count", r->name, text);
 	snprintf(copy, sizeof(copy), "%s", text);
-	wrong(r, "%s=%s: there is no such action; there are ", r->word->name, copy);
+	wrong(r, "%s=%s: there is no such action; there are ", r->name, copy);
 	list(r, r->word->actions | BIT(FAULT_COUNT), action_name);
 	return -EINVAL;
 }
@@ -298,6 +308,23 @@ static int set_value(struct fault_spec *s, enum key key, char *value)
 	return -EINVAL;
 }
 
+/* Note a number by which a model's fault is narrowed down. */
+static int set_model_key(struct reader *r, const char *name, char *value)
+{
+	struct fault_spec *s = r->out;
+	struct fault_key *k = &s->key[s->num_keys];
+
+	if (s->num_keys == FAULT_KEYS)
+		return wrong(r, "%s: more than %u numbers of its own", r->name, FAULT_KEYS);
+	for (unsigned i = 0; i < s->num_keys; i++)
+		if (!strcmp(s->key[i].name, name))
+			return wrong(r, "%s: %s= is there twice", r->name, name);
+	if (copy_name(k->name, name) || !value || range(value, &k->from, &k->to))
+		return wrong(r, "%s: %.40s: write %.40s=N or %.40s=N-M", r->name, name, name, name);
+	s->num_keys++;
+	return 0;
+}
+
 static int set_key(struct reader *r, char *text)
 {
 	uint32_t can = r->word->keys | KEYS_ALWAYS;
@@ -313,26 +340,37 @@ static int set_key(struct reader *r, char *text)
 		if (strcmp(text, keys[k].name))
 			continue;
 		if (r->given & BIT(k))
-			return wrong(r, "%s: %s= is there twice", r->word->name, text);
+			return wrong(r, "%s: %s= is there twice", r->name, text);
 		r->given |= BIT(k);
 		snprintf(copy, sizeof(copy), "%s", eq ? eq + 1 : "");
 		if (!eq || set_value(r->out, k, eq + 1))
-			return wrong(r, "%s: %s=%s: write %s=%s: %s", r->word->name, text, copy,
-				     text, keys[k].value, keys[k].line);
+			return wrong(r, "%s: %s=%s: write %s=%s: %s", r->name, text, copy, text,
+				     keys[k].value, keys[k].line);
 		return 0;
 	}
+	if (r->word == &model_word)
+		return set_model_key(r, text, eq ? eq + 1 : NULL);
 	if (near)
-		return wrong(r, "%s: there is no '%.40s': did you mean %s=?", r->word->name, text,
-			     near);
-	wrong(r, "%s: there is no '%.40s'; there are ", r->word->name, text);
+		return wrong(r, "%s: there is no '%.40s': did you mean %s=?", r->name, text, near);
+	wrong(r, "%s: there is no '%.40s'; there are ", r->name, text);
 	list(r, can, key_name);
 	return -EINVAL;
 }
 
 static int set_word(struct reader *r, const char *text)
 {
-	const char *near = NULL;
+	const char *near = NULL, *dot = strchr(text, '.');
+	char model[FAULT_NAME];
 	size_t len;
+
+	r->name = text;
+	if (dot && dot - text < FAULT_NAME) {
+		snprintf(model, sizeof(model), "%.*s", (int)(dot - text), text);
+		r->word = &model_word;
+		return copy_name(r->out->model, model) || copy_name(r->out->name, dot + 1)
+			       ? wrong(r, "'%s' is no MODEL.NAME", text)
+			       : 0;
+	}
 
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
 		near = nearest_word(text, near, words[i].name);
@@ -402,6 +440,7 @@ void fault_print_help(FILE *f)
 			fprintf(f, ", any other ERRNO");
 		putc('\n', f);
 	}
+	fprintf(f, "  MODEL.NAME the model's own: `uvfio models MODEL`\n");
 	fprintf(f, "  and of each: count, which does nothing, but counts the accesses\n\nWhere:\n");
 	for (unsigned k = 0; k < ARRAY_SIZE(keys); k++) {
 		char text[32];

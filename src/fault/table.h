@@ -19,6 +19,7 @@
 #define FAULT_DEVICES 64u
 #define FAULT_TEXT    192u
 #define FAULT_NAME    32u
+#define FAULT_KEYS    4u
 
 /* A fault as the user described it. Numbers are those of spec.c. */
 struct fault_spec {
@@ -31,6 +32,14 @@ struct fault_spec {
 	char reg[FAULT_NAME];	 /* or "": any */
 	uint64_t from, to;	 /* addresses, or vectors: of which an access has one */
 	uint32_t bar;		 /* or FAULT_NO_BAR: any */
+	/* of a model's fault: */
+	char model[FAULT_NAME], name[FAULT_NAME];
+	uint32_t has_value; /* param */
+	uint32_t num_keys;
+	struct fault_key {
+		char name[FAULT_NAME];
+		uint64_t from, to;
+	} key[FAULT_KEYS];
 	/* when: */
 	uint64_t after, every, times; /* times 0: without end */
 	uint64_t rate;		      /* of 2^32; 2^32: always */

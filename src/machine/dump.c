@@ -89,7 +89,7 @@ static void print_kinds(FILE *f, const struct uvfio_model *m, unsigned in)
 	}
 }
 
-/* @kinds: the mistakes of drivers that it knows, too. */
+/* @kinds: the mistakes of drivers that it knows, and its faults, too. */
 static void print_model(FILE *f, const struct uvfio_model *m, bool kinds)
 {
 	fprintf(f, "%s\n    %s\n", m->name, m->summary ? m->summary : "");
@@ -98,6 +98,10 @@ static void print_model(FILE *f, const struct uvfio_model *m, bool kinds)
 	if (kinds && m->kinds) {
 		fputs("    mistakes of a driver that it knows:\n", f);
 		print_kinds(f, m, 4);
+	}
+	if (kinds && m->faults) {
+		fputs("    faults that a user can ask for (`uvfio run --fault`):\n", f);
+		machine_print_faults(f, m, 4);
 	}
 	fputc('\n', f);
 }

@@ -392,6 +392,10 @@ int machine_has_changed(struct machine *m);
 /* Return 1 if the run has other devices than @m (see machine_sync()), 0, or -errno with a line. */
 int machine_is_behind(struct machine *m);
 
+/* ---- faults.c ---- */
+/* Write the faults of @m, a line each, moved in by @in. */
+void machine_print_faults(FILE *f, const struct uvfio_model *m, unsigned in);
+
 /* ---- kept.c: of the interface of 2010 ---- */
 /* Keep what @dev, which goes, holds; give it to one that is just bound. */
 void machine_leave_state(struct plugged *dev);

@@ -8,6 +8,8 @@
  */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
+#include <stdio.h>
+
 #include "base/pci_address.h"
 #include "pci/face.h"
 #include "vfio/group.h"
@@ -282,4 +284,13 @@ int machine_list_kinds(int fd, const char *only);
  * as it may be in a shared object of the user's then.
  */
 bool machine_may_be_kind(const char *name);
+struct fault_spec;
+/*
+ * Check that @spec (fault/table.h), if it is of a model, is a fault that the model of one of the
+ * @n devices of these specs has, or one that is built in. 0, or -EINVAL with a sentence in @why.
+ */
+int machine_check_fault(const char *const *devices, unsigned n, const struct fault_spec *spec,
+			char *why, size_t size);
+/* Write the faults of built-in models, a line each. */
+void machine_list_faults(FILE *f);
 #endif

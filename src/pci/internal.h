@@ -368,6 +368,11 @@ const char *pci_kinds_wrong(const struct uvfio_kind *table);
 int pci_kinds_new(pci_function *fn);
 void pci_kinds_free(pci_function *fn);
 
+/* ---- failing.c ---- */
+
+/* Return what is wrong with a model's table of faults (may be NULL), or NULL. */
+const char *pci_faults_wrong(const struct uvfio_fault *table);
+
 /* ---- options.c ---- */
 
 int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned n);

@@ -108,6 +108,9 @@ int pci_model_take(const struct uvfio_model *theirs, struct uvfio_model *full, c
 	if (pci_kinds_wrong(full->kinds))
 		return refuse(why, size, "an entry of uvfio_model.kinds %s",
 			      pci_kinds_wrong(full->kinds));
+	if (pci_faults_wrong(full->faults))
+		return refuse(why, size, "an entry of uvfio_model.faults %s",
+			      pci_faults_wrong(full->faults));
 	if (!full->name || !full->create)
 		return refuse(why, size, "uvfio_model.%s is not set",
 			      full->name ? "create" : "name");

@@ -172,7 +172,7 @@ static void net_link(void *arg, bool up)
 }
 
 /* The cable goes out of the socket, or into it (struct uvfio_model). */
-static void plug_cable(struct uvfio_dev *dev, bool in)
+void igb_plug_cable(struct uvfio_dev *dev, bool in)
 {
 	struct igb *g = uvfio_priv(dev);
 
@@ -342,6 +342,9 @@ static int create(struct uvfio_dev *dev)
 	ret = igb_irq_init(g);
 	if (ret < 0)
 		goto fail;
+	ret = igb_faults_init(g);
+	if (ret < 0)
+		goto fail;
 	ret = describe(dev, mac, g->vectors);
 	if (ret < 0)
 		goto fail;
@@ -386,12 +389,13 @@ const struct uvfio_model model_igb = {
 	.config_written = config_written,
 	.quiesce = quiesce,
 	.regs = igb_reg_names,
+	.faults = igb_faults,
 	.state_version = 1,
 	.stop = igb_stop,
 	.resume = igb_resume,
 	.describe = igb_describe,
 	.save = igb_save,
 	.load = igb_load,
-	.link = plug_cable,
+	.link = igb_plug_cable,
 	.link_up = link_up,
 };

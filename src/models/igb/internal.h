@@ -126,10 +126,12 @@ struct igb {
 	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
 	struct igb_traffic traffic[2]; /* stats.c: IGB_RX, IGB_TX */
 	_Atomic uint64_t taken[IGB_VIEWS], shown[IGB_VIEWS];
-	atomic_uint receiving; /* threads in igb_rx_frame() with a frame of the wire */
-	atomic_bool link;      /* STATUS.LU */
-	atomic_bool unplugged; /* somebody pulled the cable out of the socket */
-	atomic_bool wire;      /* somebody is at the other end */
+	atomic_uint receiving;	  /* threads in igb_rx_frame() with a frame of the wire */
+	atomic_bool link;	  /* STATUS.LU */
+	atomic_bool unplugged;	  /* somebody pulled the cable out of the socket */
+	atomic_bool wire;	  /* somebody is at the other end */
+	struct uvfio_timer *flap; /* of faults.c: takes the cable out, and puts it in again */
+	atomic_uint flap_ms;	  /* how long it is out */
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	struct igb_fn fn[IGB_FUNCTIONS];
@@ -467,6 +469,16 @@ void igb_host_driver_start(struct igb *g);
 /* Take ICR.VMMB. Without locks. */
 void igb_host_driver_interrupt(struct igb *g);
 void igb_host_driver_vf_gone(struct igb *g, unsigned vf);
+/* ---- faults.c: what a user wants to go wrong ---- */
+extern const struct uvfio_fault igb_faults[];
+/* Make the timer: 0 or -ENOMEM. */
+int igb_faults_init(struct igb *g);
+/* A frame has come, or goes out; true: it is lost. Any thread, with any locks. */
+bool igb_rx_fault(struct igb *g, size_t len);
+void igb_tx_fault(struct igb *g, size_t len);
+/* The cable goes out of the socket, or into it. Without locks. */
+void igb_plug_cable(struct uvfio_dev *dev, bool in);
+
 /* Tell the VFs that the link came or went. Without locks. */
 void igb_host_driver_link(struct igb *g);
 /* Wait until it is not at a VF that was stopped; it leaves that alone until it goes on. */

@@ -334,6 +334,11 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 		igb_stats_refused(g, len);
 		return true;
 	}
+	if (igb_rx_fault(g, len)) {
+		igb_stats_add(g, IGB_MPC, 1);
+		igb_stats_refused(g, len);
+		return true;
+	}
 	if (igb_vmdq(g)) {
 		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), false, &counted))
 			goto refused;

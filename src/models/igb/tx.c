@@ -74,6 +74,7 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 	if (vmdq && !loopback(g) && !igb_switch(g, n, f, len))
 		return;
 	igb_stats_tx(g, f, len);
+	igb_tx_fault(g, len);
 	if (loopback(g))
 		igb_rx_frame(g, f, len);
 	else if (g->port && !atomic_load_explicit(&g->unplugged, memory_order_relaxed))

@@ -279,6 +279,10 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 		free_slot(cq, tag);
 		goto out;
 	}
+	if (nvme_fault(n, NVME_FAULT_LOSE, sq->id, &cq->slots[tag].cmd, NULL)) {
+		free_slot(cq, tag);
+		goto out;
+	}
 	pos = atomic_load_explicit(&cq->kept->pos, memory_order_relaxed);
 	r->tag = tag;
 	r->at = (uint16_t)pos;

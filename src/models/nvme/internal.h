@@ -668,6 +668,13 @@ struct nvme {
 
 #define NVME_TEMPERATURE 313u /* kelvin: a disk that is not hot */
 
+/* ---- faults.c: what a user wants to go wrong ---- */
+enum nvme_fault { NVME_FAULT_STATUS, NVME_FAULT_LOSE, NVME_FAULT_CFS };
+extern const struct uvfio_fault nvme_faults[];
+/* True if it happens to @cmd of queue @qid now; *@value (may be NULL) as uvfio_fault(). */
+bool nvme_fault(struct nvme *n, enum nvme_fault fault, unsigned qid, const struct nvme_cmd *cmd,
+		uint64_t *value);
+
 /* Set CSTS.CFS: the controller cannot go on. Any thread, with any locks. */
 void nvme_fatal(struct nvme *n, const char *why, uint64_t address);
 /* Return nanoseconds of CLOCK_MONOTONIC, by which uvfio_timer_set() goes, too. */

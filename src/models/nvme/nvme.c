@@ -796,6 +796,7 @@ const struct uvfio_model model_nvme = {
 	.quiesce = quiesce,
 	.regs = nvme_reg_names,
 	.reg_ranges = nvme_reg_ranges,
+	.faults = nvme_faults,
 	.state_version = 1,
 	.stop = stop_running,
 	.resume = resume,

@@ -139,9 +139,17 @@ static void execute(struct nvme *n, struct nvme_sq *sq, uint16_t tag)
 	const struct nvme_cmd *cmd = &nvme_slot_of(sq, tag)->cmd;
 	uint16_t status, location = 0xffff; /* figure 194: no particular field */
 	uint32_t result = 0;
+	uint64_t fault;
 
 	sq->tag = tag;
-	if (sq->id)
+	if (nvme_fault(n, NVME_FAULT_CFS, sq->id, cmd, NULL)) {
+		nvme_fatal(n, "injected at command", cmd->cid);
+		nvme_complete(sq, tag, NVME_OK, 0, location); /* to nobody */
+		return;
+	}
+	if (nvme_fault(n, NVME_FAULT_STATUS, sq->id, cmd, &fault))
+		status = (uint16_t)fault;
+	else if (sq->id)
 		status = nvme_io_cmd(n, sq, cmd, &location);
 	else
 		status = nvme_admin_cmd(n, sq, cmd, &result, &location);
