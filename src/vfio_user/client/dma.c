@@ -155,9 +155,12 @@ static int map_piece(struct vu_client *c, struct piece *p, int fd, uint64_t offs
 		p->how = BY_MESSAGES;
 		if (send_map(d->s, p, -1, &ch) == 0) {
 			d->no_file = true;
-			report_info("vfio-user-dma-messages", c->vdev.name, 0,
-				    "its server does not read and write memory as files: private "
-				    "memory of the program is read and written by messages");
+			report_warn(
+				"vfio-user-dma-messages", c->vdev.name, 0,
+				"its server does not read and write memory as files: private "
+				"memory of the program is there for it by messages alone, which "
+				"not every server makes. Shared memory (a memfd, huge pages) it "
+				"can map");
 			return 0;
 		}
 		return rc;
