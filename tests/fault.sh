@@ -6,6 +6,7 @@ set -u
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
 U=$build/uvfio D=$build/test/fault_driver
+export TMPDIR=$tmp
 
 # drive OPTION... -- WORD...: what the driver prints
 drive() {
@@ -51,6 +52,32 @@ same "a program on the native API, in no run" "1 1" "$(UVFIO_FAULT="read=ones,ti
 has "with its seed" "injected read=ones,times=1: .*; --seed 3\)$"
 same "and in one" "1 1" "$(timeout 60 "$U" run --log-file "$tmp/native" --fault read=ones,times=1 -- \
 	"$build/examples/counter_native" "$build/examples/counter.so" >"$tmp/out" 2>&1; echo $? "$(grep -c ": injected " "$tmp/native")")"
+
+echo "# while a program runs"
+mkfifo "$tmp/in" "$tmp/said"
+: >"$tmp/log"
+timeout 60 "$U" run --device testdev --log-file "$tmp/log" -- "$D" fills 2 wait fills 3 wait fills 2 maps 1 wait reads 1 \
+	<"$tmp/in" >"$tmp/said" 2>&1 & run=$!
+exec 7>"$tmp/in" 8<"$tmp/said"
+heard() { local text; IFS= read -r -d "$1" -u 8 text; echo "$text"; }
+ctl() { "$U" ctl "$@" 7>&- 8<&-; }
+heard ' ' >/dev/null
+same "uvfio ctl fault" "--seed" "$(ctl fault 01:00.0 dma,after=1,times=1 | cut -d' ' -f1)"
+echo >&7; heard ' ' >/dev/null; same "it happens" ".a." "$(heard ' ')"
+same "the device may come first" 1 "$(ctl 01:00.0 fault dma,times=1 | grep -c seed)"
+same "or be none" 1 "$(ctl --json fault map | grep -c '"ok":true,"device":null,"fault":"map","seed":[0-9]*}')"
+echo >&7; heard ' ' >/dev/null; same "they happen, too" "a. ENOMEM" "$(heard ' ') $(heard ' ')"
+for bad in "fault 01:00.0 dna" "fault 01:00.0 nvme.statis" "fault 09:00.0 dma" "fault 01:00.0 map" "fault 01:00.0 dma,device=01:00.0"; do
+	ctl $bad 2>&1 | sed 's/^uvfio: ctl: //'
+done >"$tmp/out"
+same "what is wrong is told" "dna: there is no fault 'dna': did you mean 'dma'?
+nvme.statis: the model nvme has no fault 'statis': did you mean 'nvme.status'?
+there is no device at 0000:09:00.0: \`uvfio ctl list\` shows all
+map: a mapping is none of a device's: leave the device out
+dma,device=01:00.0: device= is there twice" "$(cat "$tmp/out")"
+echo >&7; wait $run; same "the program ends well" 0 $?
+exec 7>&- 8<&-
+has "and what happened is told" "^uvfio: fault map: happened once, of 1 accesses$"
 
 echo "# faults of models"
 same "a model of a user's: its driver sees it" "1 1" "$(timeout 60 "$U" run --log-file "$tmp/counter" --fault counter.lose-lap,lap=2 \

@@ -234,6 +234,20 @@ static int sriov_members(const struct cli_command *cmd, FILE *f, int argc, char 
 	return rc;
 }
 
+static int fault_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	if (argc == 2)
+		put_device(f, argv[0]);
+	putc(',', f);
+	json_write_member(f, "fault", argv[argc - 1]);
+	return 0;
+}
+
+static void print_seed(const struct json *answer)
+{
+	printf("--seed %ld\n", number_of(answer, "seed"));
+}
+
 static void print_gone(const struct json *answer)
 {
 	printf("%s is gone\n", text_of(answer, "device"));
@@ -267,6 +281,7 @@ static const struct word words[] = {
 	{ "unplug", "DEVICE [--surprise] [--timeout SECONDS]", 1, 4, unplug_members, print_gone,
 	  NULL },
 	{ "aer", "DEVICE correctable|nonfatal|fatal", 2, 2, aer_members, print_nothing, NULL },
+	{ "fault", "[DEVICE] SPEC", 1, 2, fault_members, print_seed, NULL },
 	{ "link", "DEVICE up|down", 2, 2, link_members, print_nothing, NULL },
 	{ "sriov", "DEVICE NUMBER", 2, 2, sriov_members, print_nothing, NULL },
 	{ "release", "", 0, 0, NULL, print_nothing, NULL },
@@ -363,12 +378,21 @@ static int ask(const struct ctl *c, const struct word *w, const char *request)
 
 static int serve_word(const struct ctl *c, int argc, char **argv)
 {
-	const struct word *w = find(c->cmd, argv[0]);
+	struct pci_address address;
+	const struct word *w;
 	char *request = NULL;
 	size_t len;
 	FILE *f;
 	int rc;
 
+	/* the device may come first */
+	if (argc > 1 && !pci_address_parse(argv[0], &address)) {
+		char *device = argv[0];
+
+		argv[0] = argv[1];
+		argv[1] = device;
+	}
+	w = find(c->cmd, argv[0]);
 	if (!w)
 		return CLI_USAGE;
 	if ((unsigned)argc - 1 < w->least || (unsigned)argc - 1 > w->most)
@@ -461,6 +485,8 @@ const struct cli_command cli_ctl = {
 		"    --timeout SECONDS   wait no longer (it goes all the same, when it is closed)\n"
 		"  aer DEVICE SEVERITY   have it report an error: correctable, nonfatal or fatal;\n"
 		"                        a program must have it open\n"
+		"  fault [DEVICE] SPEC   have something go wrong from now on, as\n"
+		"                        `uvfio run --fault` (`uvfio help fault`)\n"
 		"  link DEVICE up|down   put its network cable in, or pull it out\n"
 		"  sriov DEVICE NUMBER   how many virtual functions it has\n"
 		"  release               end a run whose devices are held (`uvfio run --hold`)\n"

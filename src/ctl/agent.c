@@ -16,6 +16,7 @@
 #include "base/thread.h"
 #include "ctl/ctl.h"
 #include "ctl/packet.h"
+#include "fault/fault.h"
 
 /* Descriptors are few in some programs: one, and a thread that sleeps in a call on it. */
 struct ctl_agent {
@@ -27,14 +28,17 @@ struct ctl_agent {
 	pthread_t thread;
 	bool started;
 	uint32_t seq; /* of the question that is being answered */
+	char run_dir[];
 };
 
 struct ctl_agent *ctl_agent_new(const char *run_dir)
 {
-	struct ctl_agent *a = heap_alloc(sizeof(*a));
+	size_t len = strlen(run_dir) + 1;
+	struct ctl_agent *a = heap_alloc(sizeof(*a) + len);
 
 	if (!a)
 		return NULL;
+	memcpy(a->run_dir, run_dir, len);
 	a->fd = ctl_packet_connect(run_dir);
 	if (a->fd >= 0)
 		return a;
@@ -134,6 +138,9 @@ static void answer(struct ctl_agent *a, struct ctl_packet *q)
 		break;
 	case CTL_ASK_RESET:
 		p.value = machine_reset(a->m, q->addr);
+		break;
+	case CTL_ASK_FAULTS:
+		p.value = fault_follow(a->run_dir);
 		break;
 	default:
 		p.value = -EOPNOTSUPP;

@@ -90,8 +90,9 @@ struct request {
 	FILE *out; /* the answer so far */
 	char *answer;
 	size_t answer_len;
-	void *data; /* the kind's own */
-	int value;  /* the same */
+	void *data;    /* the kind's own */
+	int value;     /* the same */
+	uint64_t seed; /* of a fault */
 };
 
 /* ---- server.c ---- */
@@ -144,6 +145,9 @@ void request_aer(struct request *r);
 void request_link(struct request *r);
 void request_plug(struct request *r);
 void request_sriov(struct request *r);
+
+/* ---- faults.c ---- */
+void request_fault(struct request *r);
 
 /* ---- removal.c ---- */
 void request_unplug(struct request *r);

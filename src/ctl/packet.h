@@ -19,11 +19,12 @@ enum ctl_op {
 	/* from the server */
 	CTL_ASK_USES = 1, /* answered by any number of CTL_USE before CTL_DONE */
 	CTL_ASK_SYNC,	  /* the run's list changed: follow it (machine_sync) */
-	CTL_ASK_LEAVE, /* @addr, for the a-th time; b: it is lost. value: how many have it open */
-	CTL_ASK_ERROR, /* @addr reports an error; a: enum machine_severity */
-	CTL_ASK_RESET, /* reset @addr (machine_reset) */
-	CTL_ASK_SHOW,  /* how @addr is now: answered by any number of CTL_TEXT before CTL_DONE */
-	CTL_ASK_BACK,  /* @addr loses its driver, for the a-th time: value as CTL_ASK_LEAVE */
+	CTL_ASK_LEAVE,	/* @addr, for the a-th time; b: it is lost. value: how many have it open */
+	CTL_ASK_ERROR,	/* @addr reports an error; a: enum machine_severity */
+	CTL_ASK_RESET,	/* reset @addr (machine_reset) */
+	CTL_ASK_SHOW,	/* how @addr is now: answered by any number of CTL_TEXT before CTL_DONE */
+	CTL_ASK_BACK,	/* @addr loses its driver, for the a-th time: value as CTL_ASK_LEAVE */
+	CTL_ASK_FAULTS, /* the run's table of faults changed: follow it */
 	/* from the agent */
 	CTL_USE,      /* @addr; a, b: opens by its group and by itself; c: D-state; d: CTL_USE_* */
 	CTL_TEXT,     /* a struct ctl_text: the next piece of it */

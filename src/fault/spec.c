@@ -423,6 +423,17 @@ int fault_parse(const char *text, struct fault_spec *out, char *why, size_t size
 	return rc;
 }
 
+int fault_parse_device(struct fault_spec *spec, const char *name, char *why, size_t size)
+{
+	struct reader r = { .why = why, .size = size, .out = spec };
+
+	if (spec->device[0])
+		return wrong(&r, "device= is there twice");
+	if (spec->points & (1u << FAULT_MAP))
+		return wrong(&r, "a mapping is none of a device's: leave the device out");
+	return set_device(spec->device, name) ? wrong(&r, "'%s' is no address", name) : 0;
+}
+
 void fault_print_help(FILE *f)
 {
 	fprintf(f,

@@ -73,6 +73,8 @@ struct fault_table {
  * Read the spec @text. 0, or -EINVAL with a sentence in @why (@size bytes).
  */
 int fault_parse(const char *text, struct fault_spec *out, char *why, size_t size);
+/* Have @spec mean the device @name alone. 0, or -EINVAL with a sentence. */
+int fault_parse_device(struct fault_spec *spec, const char *name, char *why, size_t size);
 /* Write what can be said, for people. */
 void fault_print_help(FILE *f);
 

@@ -172,7 +172,7 @@ _uvfio_ctl() {
 		return
 	fi
 	if ((at == n)); then
-		_uvfio_words "runs list show plug unplug aer link sriov release"
+		_uvfio_words "runs list show plug unplug aer fault link sriov release"
 		return
 	fi
 	request=${words[at]}
@@ -192,6 +192,11 @@ _uvfio_ctl() {
 	link:0:*) _uvfio_run_devices link ;;
 	aer:1:*) _uvfio_words "correctable nonfatal fatal" ;;
 	link:1:*) _uvfio_words "up down" ;;
+	fault:0:*)
+		_uvfio_run_devices any
+		_uvfio_value --fault
+		;;
+	fault:1:*) _uvfio_value --fault ;;
 	esac
 }
 
