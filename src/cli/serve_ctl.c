@@ -122,6 +122,10 @@ static int raise_error(void *arg, const char *addr, enum machine_severity severi
 			       ": all errors of this severity are masked, or have another one");
 	if (rc == -ENODEV)
 		return because(why, rc, addr, ": there is no such device that has a client");
+	if (rc == -EBUSY)
+		return because(why, rc, addr,
+			       ": its client is inside of it, and the model does not return from "
+			       "a callback");
 	return rc ? because(why, rc, addr, ": it cannot report errors") : 0;
 }
 

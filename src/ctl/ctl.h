@@ -94,6 +94,7 @@ struct ctl_local {
 	 */
 	int (*unplug)(void *arg, const char *addr, bool surprise, char **why);
 	void (*keep)(void *arg, const char *addr);
+	/* Have one report an error; -EBUSY: it cannot now, and is asked again for some seconds. */
 	int (*error)(void *arg, const char *addr, enum machine_severity severity, char **why);
 };
 /* Have @s, which is not started, ask @l and no agents. */

@@ -90,9 +90,10 @@ struct request {
 	FILE *out; /* the answer so far */
 	char *answer;
 	size_t answer_len;
-	void *data;    /* the kind's own */
-	int value;     /* the same */
-	uint64_t seed; /* of a fault */
+	void *data;	    /* the kind's own */
+	int value;	    /* the same */
+	uint64_t seed;	    /* of a fault */
+	uint64_t try_until; /* local.c: it is tried again, until then; 0: it is not */
 };
 
 /* ---- server.c ---- */
@@ -111,6 +112,8 @@ void relay_begin(struct ctl_server *s, unsigned i, const struct ctl_packet *p);
 
 /* Serve @r, the request @name, if the devices are of this process alone; false: they are not. */
 bool local_begin(struct request *r, const char *name);
+/* Try again what could not be done. Return when to come again, CLOCK_MONOTONIC. */
+uint64_t local_tick(struct ctl_server *s);
 
 /* ---- requests.c ---- */
 

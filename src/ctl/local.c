@@ -76,13 +76,44 @@ static void plug(struct request *r)
 	request_end(r);
 }
 
+/* Of a device whose client is inside of it: how long it is tried again, and when. */
+#define TRY_FOR_NS  3000000000ull
+#define TRY_EACH_NS 50000000ull
+
+/* Have the device report the error r->value. Without an answer it is tried again. */
+static void try_aer(struct request *r)
+{
+	char *why = NULL;
+	int rc =
+		r->s->local->error(r->s->local_arg, r->addr, (enum machine_severity)r->value, &why);
+
+	if (!rc)
+		answer(r);
+	else if (rc != -EBUSY || now_ns() >= r->try_until)
+		explain(r, rc, why);
+	else
+		free(why);
+}
+
+uint64_t local_tick(struct ctl_server *s)
+{
+	struct request *r, *next;
+	uint64_t due = UINT64_MAX;
+
+	cds_list_for_each_entry_safe(r, next, &s->requests, node)
+		if (r->try_until)
+			try_aer(r);
+	cds_list_for_each_entry(r, &s->requests, node)
+		if (r->try_until)
+			due = now_ns() + TRY_EACH_NS;
+	return due;
+}
+
 static void aer(struct request *r)
 {
 	static const char *const names[] = { "correctable", "nonfatal", "fatal" };
 	const char *severity = json_text(r->nodes, "severity");
-	char *why = NULL;
 	unsigned i = 0;
-	int rc;
 
 	if (!request_device(r))
 		return;
@@ -93,11 +124,9 @@ static void aer(struct request *r)
 			     severity);
 		return;
 	}
-	rc = r->s->local->error(r->s->local_arg, r->addr, (enum machine_severity)i, &why);
-	if (rc)
-		explain(r, rc, why);
-	else
-		answer(r);
+	r->value = (int)i;
+	r->try_until = now_ns() + TRY_FOR_NS;
+	try_aer(r);
 }
 
 bool local_begin(struct request *r, const char *name)

@@ -6,11 +6,14 @@
 
 #define UNPLUG "{\"request\":\"unplug\",\"device\":\"01:00.0\""
 
+#define AER "{\"request\":\"aer\",\"device\":\"01:00.0\",\"severity\":\"fatal\"}"
+
 static struct test_run run;
 /* The one device: calls come by the server's thread. */
 static struct {
 	atomic_bool open, leaving, gone;
-	atomic_uint kept;
+	atomic_bool busy;
+	atomic_uint kept, asked;
 } device;
 
 static void each(void *arg, void (*fn)(void *ctx, const struct ctl_device *d), void *ctx)
@@ -43,7 +46,18 @@ static void keep(void *arg, const char *addr)
 	device.kept++;
 }
 
-static const struct ctl_local local = { .each = each, .unplug = unplug, .keep = keep };
+static int error(void *arg, const char *addr, enum machine_severity severity, char **why)
+{
+	device.asked++;
+	if (!device.busy)
+		return 0;
+	*why = strdup("it is busy");
+	return -EBUSY;
+}
+
+static const struct ctl_local local = {
+	.each = each, .unplug = unplug, .keep = keep, .error = error
+};
 
 static int start(void **state)
 {
@@ -141,6 +155,37 @@ static void test_given_up(void **state)
 	assert_true(says(&run, UNPLUG "}", "\"ok\":true"));
 }
 
+/* A device that is busy for long gives an error, and others are served meanwhile. */
+static void test_busy(void **state)
+{
+	int fd = run_connect(&run, CTL_SOCKET, SOCK_STREAM), gone, last;
+	unsigned asked;
+
+	device.busy = true;
+	device.asked = 0;
+	assert_int_equal(ctl_send(fd, AER), 0);
+	gone = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+	assert_int_equal(ctl_send(gone, AER), 0);
+	while (device.asked < 4)
+		usleep(1000);
+	assert_true(listed("\"state\":\"D0\""));
+	close(gone);
+	device.busy = false;
+	assert_string_equal(next_answer(fd), "{\"ok\":true,\"device\":\"0000:01:00.0\"}");
+	device.busy = true;
+	assert_true(says(&run, AER, "EBUSY\",\"message\":\"it is busy\""));
+	asked = device.asked;
+	assert_true(asked > 8);
+	/* one that still waits at the end is freed */
+	last = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+	assert_int_equal(ctl_send(last, AER), 0);
+	while (device.asked == asked)
+		usleep(1000);
+	ctl_server_stop(run.server);
+	close(last);
+	close(fd);
+}
+
 /* The server ends while somebody waits. */
 static void test_end(void **state)
 {
@@ -156,6 +201,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_waits, start, stop),
 		cmocka_unit_test_setup_teardown(test_pulled_out, start, stop),
 		cmocka_unit_test_setup_teardown(test_given_up, start, stop),
+		cmocka_unit_test_setup_teardown(test_busy, start, stop),
 		cmocka_unit_test_setup_teardown(test_end, start, stop),
 	};
 

@@ -120,9 +120,10 @@ void request_abandon(struct request *r)
 {
 	r->client->request = NULL;
 	r->client = NULL;
-	if (!request_waits(r))
+	if (request_waits(r))
+		removal_abandon(r);
+	else if (!r->try_until)
 		return;
-	removal_abandon(r);
 	request_free(r);
 }
 

@@ -340,6 +340,7 @@ static void *serve(void *arg)
 		expire(s);
 		due = removal_tick(s, s->released);
 		s->released = false;
+		due = earlier(due, local_tick(s));
 		due = earlier(due, expire(s));
 		n = watch(p, 0, s->stop_fd, POLLIN);
 		n = watch(p, n, s->clients_fd, POLLIN);

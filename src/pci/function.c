@@ -11,6 +11,12 @@
 #include "base/event.h"
 #include "pci/internal.h"
 
+static void note_owner(pci_function *who)
+{
+	atomic_store_explicit(&who->turn.owner, (unsigned long)pthread_self(),
+			      memory_order_relaxed);
+}
+
 void pci_model_enter(pci_function *fn)
 {
 	pci_function *who = pci_serial(fn);
@@ -18,8 +24,22 @@ void pci_model_enter(pci_function *fn)
 	if (fn->model->concurrent)
 		return;
 	pthread_mutex_lock(&who->turn.lock);
-	atomic_store_explicit(&who->turn.owner, (unsigned long)pthread_self(),
-			      memory_order_relaxed);
+	note_owner(who);
+}
+
+bool pci_model_enter_soon(pci_function *fn)
+{
+	pci_function *who = pci_serial(fn);
+	struct timespec until;
+
+	if (fn->model->concurrent)
+		return true;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	if (pthread_mutex_timedlock(&who->turn.lock, &until))
+		return false;
+	note_owner(who);
+	return true;
 }
 
 void pci_model_leave(pci_function *fn)

@@ -266,6 +266,8 @@ static inline const struct pci_irq_sink *pci_sink(pci_function *fn)
  */
 void pci_model_enter(pci_function *fn);
 void pci_model_leave(pci_function *fn);
+/* Enter, if the model's callbacks of now return within a moment; else false. */
+bool pci_model_enter_soon(pci_function *fn);
 /* Enter when no callback is in the middle, either: one that reaches another device (peer.c). */
 void pci_model_enter_between(pci_function *fn);
 /* Leave in the middle of a callback, and come back. */
@@ -316,8 +318,8 @@ unsigned pci_sriov_restore(pci_function *pf);
 void pci_sriov_free(pci_function *pf);
 
 /*
- * Have the model read a register as a driver's access does, and tell nobody of it: false: it is not
- * decoded, or the model refuses.
+ * Have the model read a register as a driver's access does, and tell nobody of it; between
+ * pci_model_enter_soon() and pci_model_leave(). False: it is not decoded, or the model refuses.
  */
 bool pci_bar_peek(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
 

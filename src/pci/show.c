@@ -93,13 +93,16 @@ void pci_function_show(pci_function *fn, struct text *t)
 		 : pci_intx_level(fn)		    ? "up"
 						    : "down");
 	show_messages(fn, t);
+	if (!pci_model_enter_soon(fn)) {
+		text_add(t, "  it does not answer: the model is inside of a callback, and does not "
+			    "return from it");
+		return;
+	}
 	if (fn->model->regs && !(atomic_load(&fn->decode) & DECODE_MEM))
 		text_add(t, "  its registers are not read: it does not decode memory");
 	else if (fn->model->regs)
 		show_regs(fn, t);
-	if (!fn->model->show)
-		return;
-	pci_model_enter(fn);
-	fn->model->show(fn, &lines);
+	if (fn->model->show)
+		fn->model->show(fn, &lines);
 	pci_model_leave(fn);
 }

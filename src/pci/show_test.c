@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "pci/function.h"
+#include "pci/internal.h"
 
 static uint64_t value_of[4];
 static unsigned reads[4];
@@ -80,6 +80,13 @@ static void test_show(void **state)
 			    "  queue of 3\n");
 	assert_int_equal(reads[0], 1);
 	assert_int_equal(reads[3], 0);
+	/* a model that does not return from a callback is not waited for */
+	pci_model_enter(fn);
+	assert_string_equal(shown(fn, memory, sizeof(memory)),
+			    "  D0; COMMAND 0x0002: memory on, bus master off, INTx down\n"
+			    "  it does not answer: the model is inside of a callback, and does not "
+			    "return from it\n");
+	pci_model_leave(fn);
 	/* whole lines, as many as there is room for */
 	assert_string_equal(shown(fn, memory, 120),
 			    "  D0; COMMAND 0x0002: memory on, bus master off, INTx down\n"

@@ -76,4 +76,6 @@ void serve_stop_all(struct uvfio_server *s);
  * inside one is waited for until @until; then they linger. @drop: nobody comes back to them.
  */
 void serve_take_away(struct uvfio_server_device *d, bool drop, uint64_t until);
+/* Free what lingers, if nobody is inside it any more. */
+void serve_reap(struct uvfio_server *s);
 #endif

@@ -151,13 +151,14 @@ static int start_all(struct uvfio_server *s, const struct uvfio_server_device *o
 
 /*
  * Add a device. Where one goes on that a killed process had, its image may still be in use: what
- * the kernel has under way for that process it lets go after the process is gone.
+ * the kernel has under way for that process it lets go after the process is gone. That is waited
+ * for before the server has started: nobody else wants s->lock then.
  */
 static int add_to_machine(struct uvfio_server *s, const char *spec, char **err)
 {
 	int rc = machine_add(s->machine, spec, err);
 
-	for (unsigned i = 0; s->state && rc == -EBUSY && i < BUSY_TRIES; i++) {
+	for (unsigned i = 0; s->state && !s->started && rc == -EBUSY && i < BUSY_TRIES; i++) {
 		free(*err);
 		*err = NULL;
 		usleep(BUSY_US);
@@ -277,10 +278,12 @@ static int add_vfs(struct uvfio_server_device *d, unsigned mode)
 static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_socket *socket,
 	       unsigned mode, struct uvfio_server_device **out)
 {
-	struct uvfio_server_device *d = calloc(1, sizeof(*d));
+	struct uvfio_server_device *d;
 	char *model = strndup(spec, strcspn(spec, ","));
 	int rc;
 
+	serve_reap(s);
+	d = calloc(1, sizeof(*d));
 	rc = d && model ? plug(s, spec, &d->plugged) : fail(s, -ENOMEM, "%s: out of memory", spec);
 	if (rc) {
 		free(model);
@@ -571,9 +574,11 @@ int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity 
 		s->users++;
 		/* a client may be in a step, for as long as it likes */
 		pthread_mutex_unlock(&s->lock);
-		vu_server_step(server, true);
-		rc = machine_error(s->machine, addr, severity);
-		vu_server_step(server, false);
+		rc = -EBUSY;
+		if (vu_server_step_begin(server)) {
+			rc = machine_error(s->machine, addr, severity);
+			vu_server_step_end(server);
+		}
 		pthread_mutex_lock(&s->lock);
 		d->users--;
 		s->users--;

@@ -23,12 +23,15 @@ void serve_each(struct uvfio_server *s, void (*fn)(void *ctx, const struct serve
  * it is a virtual function; -EBUSY: a client has it, or one of them, which is asked for it by REQ,
  * and no other one gets it. @surprise: it is hung up on. A client that is inside a callback of the
  * model then is waited for for two seconds; after that the device is gone from the list, and is
- * freed with the server.
+ * freed when a device is plugged in later, or with the server.
  */
 int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise);
 /* Let clients have the device again, of which serve_unplug() said -EBUSY. */
 void serve_keep(struct uvfio_server *s, const char *addr);
-/* Have it report an error. 0, -ENODEV, or as machine_error(). */
+/*
+ * Have it report an error. 0, -ENODEV, or as machine_error(); -EBUSY: its client is inside a
+ * callback of the model, and the device is one whose state is kept.
+ */
 int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity severity);
 /*
  * End the server: as uvfio_server_free(), which comes next, but wait no longer than @ns nanoseconds

@@ -186,6 +186,14 @@ void serve_take_away(struct uvfio_server_device *d, bool drop, uint64_t until)
 	pthread_cond_broadcast(&s->changed);
 }
 
+void serve_reap(struct uvfio_server *s)
+{
+	/* to look costs nothing, and waits for nobody */
+	end_servers(&s->lingering, now_ns());
+	if (!s->users)
+		free_devices(&s->lingering);
+}
+
 /* Take all devices away for which nobody has to be waited for after @until. */
 static void take_all_away(struct uvfio_server *s, uint64_t until)
 {

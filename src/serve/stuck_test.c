@@ -211,6 +211,7 @@ static void others_go_on(unsigned n)
 static void test_unplug(void **state)
 {
 	const char *addr = uvfio_server_address(stuck);
+	unsigned n = 2; /* devices that others_go_on() had */
 
 	others_go_on(2);
 	assert_int_equal(serve_unplug(s, addr, false), -EBUSY);
@@ -218,6 +219,14 @@ static void test_unplug(void **state)
 	assert_int_equal(serve_unplug(s, "0000:01:00.0", true), -ENODEV);
 	assert_int_equal(access(path[0], F_OK), -1);
 	others_go_on(1);
+	/* when its client is out of it the next plug frees it, beside what that plugs itself */
+	assert_int_equal(have_destroyed(), n);
+	set_gate(false);
+	for (unsigned tries = 0; have_destroyed() == n && tries < 1000; tries++, n++) {
+		usleep(1000);
+		others_go_on(1);
+	}
+	assert_int_equal(have_destroyed(), n + 1);
 }
 
 static void *remove_it(void *arg)

@@ -67,13 +67,21 @@ static int save(struct vu_server *s, bool halted)
 	return ret;
 }
 
+/* A device's own lock of steps is had soon, unless a client is stuck in one. */
+#define STEP_NS 50000000l
+
+static void mark_dirty(struct vu_server *s)
+{
+	if (s->lasts && s->way != VFIO_OUTLAST_MEMORY)
+		lasting_dirty(s->cfg.state);
+}
+
 static void step_begin(void *arg)
 {
 	struct vu_server *s = arg;
 
 	pthread_mutex_lock(&s->step);
-	if (s->lasts && s->way != VFIO_OUTLAST_MEMORY)
-		lasting_dirty(s->cfg.state);
+	mark_dirty(s);
 }
 
 static void step_end(void *arg)
@@ -85,13 +93,25 @@ static void step_end(void *arg)
 	pthread_mutex_unlock(&s->step);
 }
 
-void vu_server_step(struct vu_server *s, bool begin)
+bool vu_server_step_begin(struct vu_server *s)
 {
+	struct timespec until;
+
 	if (!s || !s->cfg.state)
-		return;
-	if (begin)
-		step_begin(s);
-	else
+		return true;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STEP_NS;
+	until.tv_sec += until.tv_nsec / 1000000000l;
+	until.tv_nsec %= 1000000000l;
+	if (pthread_mutex_timedlock(&s->step, &until))
+		return false;
+	mark_dirty(s);
+	return true;
+}
+
+void vu_server_step_end(struct vu_server *s)
+{
+	if (s && s->cfg.state)
 		step_end(s);
 }
 

@@ -109,9 +109,14 @@ bool vu_server_wait(struct vu_server *s, uint64_t until_ns);
  */
 void vu_server_free(struct vu_server *s);
 /**
- * vu_server_step - somebody else than clients is about to change the device (@begin), or has
+ * vu_server_step_begin - somebody else than clients is about to change the device
+ * @s: may be NULL
  *
- * No lock of the device's is held. @s may be NULL.
+ * No lock of the device's is held.
+ *
+ * Return: true; false: a client is at it, and was a moment later.
  */
-void vu_server_step(struct vu_server *s, bool begin);
+bool vu_server_step_begin(struct vu_server *s);
+/** vu_server_step_end - it has */
+void vu_server_step_end(struct vu_server *s);
 #endif
