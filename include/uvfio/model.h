@@ -1797,6 +1797,53 @@ UVFIO_PUBLIC bool uvfio_fault(struct uvfio_dev *dev, unsigned fault, const uint6
 			      uint64_t *value);
 
 /**
+ * struct uvfio_command - A command that a driver gave to a device, for traces.
+ * @queue: the queue's number.
+ * @place: where in the queue it was; the driver's store to a doorbell "SQTDBL[@queue]" that is
+ *	behind it is when it was given.
+ * @id: what the driver knows it by while it is under way.
+ * @address: what it is about, such as a block's number.
+ * @length: in bytes, of its data.
+ * @name: up to 63 characters.
+ */
+struct uvfio_command {
+	unsigned queue, place;
+	uint64_t id, address;
+	uint32_t length;
+	const char *name;
+};
+
+/**
+ * uvfio_traced() - Ask whether a trace is written, for which commands are told.
+ * @dev: the function.
+ *
+ * Context: any thread.
+ * Return: true: it is; else what is told costs time for nothing.
+ */
+UVFIO_PUBLIC bool uvfio_traced(const struct uvfio_dev *dev);
+
+/**
+ * uvfio_command_begin() - The device has taken a command from a queue: a trace shows it.
+ * @dev: the function.
+ * @command: the command; the caller's again when this returns.
+ *
+ * Context: any thread. It allocates nothing and waits for nothing.
+ */
+UVFIO_PUBLIC void uvfio_command_begin(struct uvfio_dev *dev, const struct uvfio_command *command);
+
+/**
+ * uvfio_command_end() - The driver can see that a command is done.
+ * @dev: the function.
+ * @queue: as at its beginning.
+ * @id: as at its beginning.
+ * @status: 0: it succeeded; else as the device's specification has it.
+ *
+ * Context: any thread.
+ */
+UVFIO_PUBLIC void uvfio_command_end(struct uvfio_dev *dev, unsigned queue, uint64_t id,
+				    unsigned status);
+
+/**
  * uvfio_error() - Say why create fails.
  * @dev: the function.
  * @fmt: as for printf(3), without a line break. It is shown to the user who gave the options.

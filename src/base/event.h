@@ -24,7 +24,7 @@ enum event_kind {
 	EVENT_RESET,   /* of @who; @what: enum uvfio_reset_kind */
 	EVENT_CALL,    /* ioctl @at of file @who, of kind @what; @mem: the client's argument */
 	EVENT_RETURN,  /* it returned @value */
-	EVENT_BEGIN,   /* of command @at of queue @bar: @text, with arguments @value and @size */
+	EVENT_BEGIN,   /* of command @at of queue @bar at @what: @text, with @value and @size */
 	EVENT_END,     /* of command @at of queue @bar, with status @value */
 	EVENT_READING, /* @who is about to read [@mem, @mem + @size), at @at of @space */
 	/* the program did @reg to @who here, which may turn out to be a mistake later */

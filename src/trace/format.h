@@ -28,7 +28,7 @@ enum trace_kind {
 	TRACE_RESET,  /* @sub: enum uvfio_reset_kind */
 	TRACE_CALL,   /* ioctl @at of a file, @sub: its kind; @value, or data: its argument */
 	TRACE_RETURN, /* of ioctl @at: @value; data: its argument now */
-	TRACE_BEGIN,  /* of command @at of queue @sub, with @value and @size; data: its name */
+	TRACE_BEGIN,  /* of command @at of queue @sub at @space: @value, @size; data: its name */
 	TRACE_END,    /* of command @at of queue @sub, with status @value */
 	TRACE_REPORT, /* @sub: enum log_level; data: its code, 0, its text */
 	TRACE_EVENTS, /* number of those so far */

@@ -364,6 +364,7 @@ static void on_event(const struct event *e)
 		break;
 	case EVENT_BEGIN:
 		r.sub = (uint16_t)e->bar;
+		r.space = e->what;
 		put(&r, e->text, e->text ? (unsigned)strnlen(e->text, 64) : 0, NULL, 0);
 		break;
 	case EVENT_END:

@@ -296,6 +296,8 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 	count_data(n, cq, r);
 	record(n, cq, location, log);
 	finish(n, cq);
+	if (uvfio_traced(n->dev))
+		uvfio_command_end(n->dev, sq->id, r->entry.cid, status & 0x7ff);
 out:
 	pthread_mutex_unlock(&cq->lock);
 }

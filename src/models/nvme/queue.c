@@ -119,6 +119,57 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 	return count;
 }
 
+static const char *name_of(const struct nvme_sq *sq, const struct nvme_cmd *cmd)
+{
+	static const char *const admin[256] = {
+		[NVME_ADM_DELETE_SQ] = "Delete I/O SQ",
+		[NVME_ADM_CREATE_SQ] = "Create I/O SQ",
+		[NVME_ADM_GET_LOG] = "Get Log Page",
+		[NVME_ADM_DELETE_CQ] = "Delete I/O CQ",
+		[NVME_ADM_CREATE_CQ] = "Create I/O CQ",
+		[NVME_ADM_IDENTIFY] = "Identify",
+		[NVME_ADM_ABORT] = "Abort",
+		[NVME_ADM_SET_FEATURES] = "Set Features",
+		[NVME_ADM_GET_FEATURES] = "Get Features",
+		[NVME_ADM_ASYNC_EVENT] = "Asynchronous Event Request",
+		[NVME_ADM_KEEP_ALIVE] = "Keep Alive",
+		[NVME_ADM_DOORBELL_BUFFER] = "Doorbell Buffer Config",
+	};
+	static const char *const io[256] = {
+		[NVME_IO_FLUSH] = "Flush",
+		[NVME_IO_WRITE] = "Write",
+		[NVME_IO_READ] = "Read",
+		[NVME_IO_COMPARE] = "Compare",
+		[NVME_IO_WRITE_ZEROES] = "Write Zeroes",
+		[NVME_IO_DATASET] = "Dataset Management",
+		[NVME_IO_VERIFY] = "Verify",
+	};
+	const char *name = sq->id ? io[cmd->opc] : admin[cmd->opc];
+
+	return name ? name : "no command";
+}
+
+/* Have a trace show a command that was taken; @head is behind it. */
+static void trace(struct nvme_sq *sq, const struct nvme_cmd *cmd, unsigned head)
+{
+	unsigned size = atomic_load(&sq->kept->size);
+	struct uvfio_command c = {
+		.queue = sq->id,
+		.place = head ? head - 1 : size - 1,
+		.id = cmd->cid,
+		.name = name_of(sq, cmd),
+	};
+	bool data = cmd->opc == NVME_IO_READ || cmd->opc == NVME_IO_WRITE ||
+		    cmd->opc == NVME_IO_COMPARE;
+
+	if (sq->id) {
+		c.address = (uint64_t)cmd->cdw11 << 32 | cmd->cdw10;
+		if (data && nvme_find_ns(sq->n, cmd->nsid))
+			c.length = ((cmd->cdw12 & 0xffff) + 1u) << sq->n->ns[cmd->nsid - 1].shift;
+	}
+	uvfio_command_begin(sq->n->dev, &c);
+}
+
 void nvme_sq_fetched(struct nvme_sq *sq, uint16_t tag, const struct nvme_cmd *cmd, unsigned head)
 {
 	uint32_t seq = atomic_load_explicit(&sq->kept->fetched, memory_order_relaxed) + 1;
@@ -131,6 +182,8 @@ void nvme_sq_fetched(struct nvme_sq *sq, uint16_t tag, const struct nvme_cmd *cm
 	atomic_store_explicit(&slot->state, NVME_SLOT_FETCHED, memory_order_release);
 	atomic_store_explicit(&sq->kept->fetched, seq, memory_order_release);
 	atomic_store_explicit(&sq->kept->head, head, memory_order_release);
+	if (uvfio_traced(sq->n->dev))
+		trace(sq, cmd, head);
 }
 
 /* Execute a command that was fetched. With sq->lock. */
