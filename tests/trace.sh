@@ -34,6 +34,13 @@ for o in ,process=own ""; do
 	line "a reset" ' reset +FLR$'
 done
 
+line "a command" ' command queue 1 command 0 begins: Write of 8192 at 0x0$'
+line "its end" ' command queue 1 command 0 ends with status 0x0 after [0-9]+ ns$'
+check "numbers" show "$tmp/t" --stats
+line "of registers" '^ +0 +1 0000:01:00.0 BAR0 SQTDBL\[1\] \(0x1008\)$'
+line "of commands" '^  Write: 1, '
+check "JSON" show "$tmp/t" --json
+line "of an access" '"kind":"bar","access":"write","region":"BAR0","register":"SQTDBL\[1\]","offset":"0x1008","size":4,"mapped":true,"value":"0x1"}$'
 check "filters" show "$tmp/t" --kind bar --register CSTS --device 01:00
 same "of accesses alone" "" "$(grep -v ' BAR0 read CSTS (0x001c) of 4 -> ' "$tmp/text")"
 check "by time" show "$tmp/t" --from 1us --to 100

@@ -11,20 +11,34 @@
 struct show {
 	const struct cli_command *cmd;
 	struct trace_filter filter;
+	int as; /* an option, or -1: text */
 };
 
-enum { OPT_DEVICE, OPT_FROM, OPT_KIND, OPT_REGISTER, OPT_THREAD, OPT_TO };
+enum {
+	OPT_DEVICE,
+	OPT_FROM,
+	OPT_JSON,
+	OPT_KIND,
+	OPT_REGISTER,
+	OPT_STATS,
+	OPT_THREAD,
+	OPT_TO,
+};
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "NAME", "only events of devices with NAME in their name" },
 	[OPT_FROM] = { "from", "TIME",
 		       "only events from TIME on: since the first one, in seconds, or with a "
 		       "unit:\n"
 		       "1.5, 20ms, 300us, 4000ns" },
+	[OPT_JSON] = { "json", NULL, "a line of JSON for each event" },
 	[OPT_KIND] = { "kind", "KINDS",
 		       "only events of these kinds, with commas between: bar, config, dma, map,\n"
 		       "irq, reset, ioctl, command, report" },
 	[OPT_REGISTER] = { "register", "NAME",
 			   "only accesses to registers with NAME in their name" },
+	[OPT_STATS] = { "stats", NULL,
+			"numbers instead of events: accesses of each register, what a command\n"
+			"costs, how long commands and ioctls take" },
 	[OPT_THREAD] = { "thread", "NAME",
 			 "only events of threads with NAME in their name, or\n"
 			 "of that number" },
@@ -69,6 +83,13 @@ static int set_option(struct show *s, int opt, const char *value)
 			return 0;
 		return cli_error(s->cmd, "--kind %s: '%.*s' is no kind of events", value, (int)len,
 				 bad);
+	case OPT_JSON:
+	case OPT_STATS:
+		if (s->as >= 0 && s->as != opt)
+			return cli_error(s->cmd, "--%s and --%s: write one of them",
+					 options[s->as].name, options[opt].name);
+		s->as = opt;
+		return 0;
 	case OPT_REGISTER:
 		s->filter.reg = value;
 		return 0;
@@ -91,9 +112,16 @@ static int show(struct show *s, const char *path)
 		free(why);
 		return 1;
 	}
-	trace_text(stdout, log, &s->filter);
+	if (s->as == OPT_JSON)
+		trace_json(stdout, log, &s->filter);
+	else if (s->as == OPT_STATS)
+		rc = trace_stats(stdout, log, &s->filter);
+	else
+		trace_text(stdout, log, &s->filter);
 	trace_log_lacks(stderr, log, path);
 	trace_log_free(log);
+	if (rc)
+		return cli_error(s->cmd, "out of memory");
 	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
 	cli_error(s->cmd, "writing to stdout: %s", strerror(errno));
@@ -103,7 +131,7 @@ static int show(struct show *s, const char *path)
 static int trace(const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
-	struct show s = { .cmd = cmd, .filter = { .to_ns = INT64_MAX } };
+	struct show s = { .cmd = cmd, .filter = { .to_ns = INT64_MAX }, .as = -1 };
 	const char *path;
 	int opt, rc;
 

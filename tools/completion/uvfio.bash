@@ -230,7 +230,10 @@ _uvfio_trace() {
 	--device | --from | --register | --thread | --to) ;;
 	*)
 		case $cur in
-		-*) _uvfio_words "--device --from --kind --register --thread --to --help" ;;
+		-*)
+			_uvfio_words "--device --from --json --kind --register --stats --thread
+				--to --help"
+			;;
 		*) _uvfio_files "" "$cur" ;;
 		esac
 		;;

@@ -74,6 +74,40 @@ const char *trace_ioctl_name(unsigned kind, unsigned cmd, char buf[TRACE_NAME]);
 /* Write the argument of the call @r, from its record or that of its return. */
 void trace_ioctl_argument(FILE *out, const struct trace_record *r);
 
+/* ---- stats.c ---- */
+/* Bucket n: at least 2^n and less than 2^(n + 1) ns. */
+#define TRACE_BUCKETS 40u
+struct trace_histogram {
+	uint64_t bucket[TRACE_BUCKETS], n, sum, min, max;
+};
+void trace_histogram_add(struct trace_histogram *h, uint64_t ns);
+/* How often a register was accessed; @r is one of the accesses. */
+struct trace_counted {
+	uint64_t key, at, reads, writes;
+	const struct trace_record *r;
+};
+#define TRACE_IRQS  7u /* enum event_irq */
+#define TRACE_NAMED 128u
+struct trace_sums {
+	struct trace_device_sums {
+		uint64_t accesses, access_bytes, commands;
+		uint64_t dma[2], dma_bytes[2]; /* reads, writes */
+		uint64_t irq[TRACE_IRQS];
+	} device[TRACE_DEVICES];
+	/* how long commands and ioctls took */
+	struct trace_named {
+		const char *kind;
+		char name[TRACE_NAME];
+		struct trace_histogram took;
+	} named[TRACE_NAMED];
+	unsigned num_named;
+	struct trace_counted *counted; /* the most first */
+	uint32_t num_counted, room;
+};
+/* Sum up what is wanted; NULL: no memory. */
+struct trace_sums *trace_sums_new(const struct trace_log *log, const struct trace_filter *f);
+void trace_sums_free(struct trace_sums *s);
+
 /* ---- text.c ---- */
 /* Write what happened, without time, thread and device. */
 void trace_describe(FILE *out, const struct trace_log *log, const struct trace_event *e);

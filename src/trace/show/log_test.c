@@ -18,6 +18,7 @@
 
 #include "uvfio/model.h"
 #include "base/guard.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "trace/show/internal.h"
@@ -26,6 +27,7 @@
 
 #define DEV "0000:01:00.0"
 
+static const struct trace_filter all = { .to_ns = INT64_MAX };
 static char dir[] = "/tmp/uvfio-log_test-XXXXXX", file[64];
 static struct trace_drain *drain;
 static bool started;
@@ -144,7 +146,8 @@ static void test_text(void **state)
 			    DEV " ioctl VFIO_DEVICE_SET_IRQS({argsz=28, flags=0x24, index=2, "
 				"start=0, count=2, eventfds {5, -1}}) does not return");
 	assert_string_equal(line(log, 12), DEV " reset FLR");
-	assert_string_equal(line(log, 13), DEV " command queue 1 command 7 begins: Read, 0x10, 8");
+	assert_string_equal(line(log, 13),
+			    DEV " command queue 1 command 7 begins: Read of 8 at 0x10");
 	assert_non_null(strstr(line(log, 14), "queue 1 command 7 ends with status 0x0 after "));
 	assert_string_equal(line(log, 15), DEV " report warn a-code: a text: EINVAL");
 	trace_log_free(log);
@@ -295,12 +298,13 @@ static void test_hole(void **state)
 /* Write all of what @bytes say somewhere: it must not crash. */
 static void digest(const void *bytes, size_t size)
 {
-	const struct trace_filter all = { .to_ns = INT64_MAX };
 	struct trace_log *log;
 	FILE *f = fopen("/dev/null", "w");
 
 	if (!trace_log_parse(bytes, size, &log)) {
 		trace_text(f, log, &all);
+		trace_json(f, log, &all);
+		trace_stats(f, log, &all);
 		trace_log_free(log);
 	}
 	fclose(f);
@@ -353,6 +357,67 @@ static void test_damaged(void **state)
 	free(why);
 }
 
+/* Return what @show makes of the log of test_text(), to be freed. */
+static char *shown(void (*show)(FILE *f, const struct trace_log *log))
+{
+	struct trace_log *log;
+	char *text, *why;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	test_text(NULL);
+	assert_int_equal(trace_log_read(file, &log, &why), 0);
+	show(f, log);
+	fclose(f);
+	trace_log_free(log);
+	return text;
+}
+
+static void as_json(FILE *f, const struct trace_log *log)
+{
+	trace_json(f, log, &all);
+}
+
+static void test_json(void **state)
+{
+	char *text = shown(as_json), *save = NULL;
+	struct json nodes[64];
+	unsigned n = 0;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		assert_int_equal(json_parse(line, strlen(line), nodes, 64), 0);
+		assert_non_null(json_text(&nodes[0], "thread"));
+		n++;
+		if (n == 2) {
+			assert_string_equal(json_text(&nodes[0], "register"), "RING[1]+2");
+			assert_string_equal(json_text(&nodes[0], "value"), "0x2");
+		}
+	}
+	/* all but the return */
+	assert_int_equal(n, 15);
+	free(text);
+}
+
+static void as_stats(FILE *f, const struct trace_log *log)
+{
+	assert_int_equal(trace_stats(f, log, &all), 0);
+}
+
+static void test_stats(void **state)
+{
+	char *text = shown(as_stats);
+
+	assert_non_null(strstr(text, DEV ", model\n  accesses: 4 of 14 bytes\n"));
+	assert_non_null(strstr(text, "DMA: 0 reads of 0 bytes, 1 writes of 20 bytes\n"));
+	assert_non_null(strstr(text, "interrupts: 1 signalled 1 masked\n"));
+	assert_non_null(strstr(text, "commands: 1, each with 4.00 accesses of 14.0 bytes, and 20.0 "
+				     "bytes of DMA\n"));
+	assert_non_null(strstr(text, "          0         1 " DEV " BAR0 RING[1]+2 (0x010a)\n"));
+	assert_non_null(strstr(text, "commands:\n  Read: 1, "));
+	assert_non_null(strstr(text, "ioctls:\n  VFIO_IOMMU_MAP_DMA: 1, "));
+	free(text);
+}
+
 static void test_filter(void **state)
 {
 	struct trace_filter f = { .kinds = "bar,dma", .to_ns = INT64_MAX };
@@ -394,7 +459,8 @@ int main(void)
 		cmocka_unit_test(test_full),	cmocka_unit_test(test_round),
 		cmocka_unit_test(test_threads), cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_hole),	cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter),	cmocka_unit_test(test_json),
+		cmocka_unit_test(test_stats),
 	};
 	int rc;
 

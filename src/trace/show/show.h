@@ -60,6 +60,9 @@ struct trace_filter {
 /* Check @f: 0, or -EINVAL and *@bad is the word of kinds that is none (@len bytes). */
 int trace_filter_check(const struct trace_filter *f, const char **bad, unsigned *len);
 
-/* ---- text.c ---- */
+/* ---- text.c, json.c, stats.c: what is wanted of a log, as text, lines of JSON, numbers ---- */
 void trace_text(FILE *out, const struct trace_log *log, const struct trace_filter *f);
+void trace_json(FILE *out, const struct trace_log *log, const struct trace_filter *f);
+/* 0, or -1: no memory. */
+int trace_stats(FILE *out, const struct trace_log *log, const struct trace_filter *f);
 #endif

@@ -89,8 +89,9 @@ static void command(FILE *out, const struct trace_log *log, const struct trace_e
 
 	fprintf(out, "queue %u command %" PRIu64, r->sub, r->at);
 	if (r->kind == TRACE_BEGIN) {
-		fprintf(out, " begins: %.*s, 0x%" PRIx64 ", %u", (int)r->data, trace_data(r),
-			r->value, r->size);
+		fprintf(out, " begins: %.*s", (int)r->data, trace_data(r));
+		if (r->size || r->value)
+			fprintf(out, " of %u at 0x%" PRIx64, r->size, r->value);
 		return;
 	}
 	fprintf(out, " ends with status 0x%" PRIx64, r->value);
