@@ -500,8 +500,9 @@ struct uvfio_model {
 	 *
 	 * At resume, when the driver's memory can be reached again, what the driver had not been
 	 * told of is done again, or finished, and interrupts that may have been lost are sent once
-	 * more: a driver bears one too many. The last register write may have been carried out,
-	 * wholly or in part, and comes again. NULL: the device cannot.
+	 * more: a driver bears one too many. The last register access may have been carried out,
+	 * wholly or in part, and comes again: uvfio_lasting_access() tells which that is. NULL: the
+	 * device cannot.
 	 *
 	 * Return: 0; -errno, with a line in the log: the device is in no state, and a reset comes
 	 * next, with memory of zeroes.
@@ -1700,6 +1701,24 @@ UVFIO_PUBLIC int uvfio_load_error(struct uvfio_state *s, const char *fmt, ...)
  * and uvfio_error() was called.
  */
 UVFIO_PUBLIC void *uvfio_lasting(struct uvfio_dev *dev, size_t size);
+
+/**
+ * uvfio_lasting_access() - Return the number of the register access that is under way.
+ * @dev: the function.
+ *
+ * For a model with @carry_on whose registers do something that cannot be done twice, as one that is
+ * cleared by reading. Such a model stores this number with what it did, and what it answered; an
+ * access that was cut comes again with the number that it had, as the first one after @carry_on if
+ * it comes at all, and gets that answer. Numbers come round: two accesses that are far from each
+ * other may have the same.
+ *
+ * While the memory of uvfio_lasting() is in a file its driver makes one access at a time.
+ *
+ * Context: any thread. It costs a load.
+ * Return: the number, of that access or, between two, of the last one; 0: that memory is in no
+ * file, and nobody will carry on from it.
+ */
+UVFIO_PUBLIC uint32_t uvfio_lasting_access(const struct uvfio_dev *dev);
 
 /* ---- messages ---- */
 

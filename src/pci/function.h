@@ -229,6 +229,11 @@ int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on);
  * meanwhile. Return 0 or -errno: it is what it was.
  */
 int pci_lasting_unmap(pci_function *fn, bool keep);
+/*
+ * Say that an access of the driver begins: one that is made again in another process has the same
+ * @number there. Accesses are made one at a time while the memory is in a file.
+ */
+void pci_lasting_access(pci_function *fn, uint16_t number);
 /* True if the model can go on from that memory. */
 bool pci_can_carry_on(const pci_function *fn);
 /*

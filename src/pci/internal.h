@@ -224,7 +224,9 @@ struct uvfio_dev {
 	struct {
 		void *mem;   /* NULL: the model asked for none */
 		size_t size; /* whole pages */
-	} lasting;	     /* lasting.c */
+		/* lasting.c's IN_FILE, and the number of the access; 0: in none */
+		_Atomic uint32_t access;
+	} lasting; /* lasting.c */
 
 	struct pci_late *_Atomic late;	       /* NULL: no interrupt was ever late (late.c) */
 	const struct pci_steps *_Atomic steps; /* NULL: nobody wants to know of them; timer.c */

@@ -12,6 +12,8 @@
 #include "base/sys.h"
 #include "pci/internal.h"
 
+#define IN_FILE 0x10000u /* lasting.access, beside the number */
+
 static long map(void *at, size_t len, int flags, int fd, off_t offset)
 {
 	return sys_call(SYS_mmap, (long)at, (long)len, PROT_READ | PROT_WRITE,
@@ -69,7 +71,21 @@ int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on)
 	if (err)
 		return err;
 	ret = map(fn->lasting.mem, fn->lasting.size, MAP_SHARED, fd, offset);
-	return sys_failed(ret) ? (int)ret : 0;
+	if (sys_failed(ret))
+		return (int)ret;
+	atomic_store(&fn->lasting.access, IN_FILE);
+	return 0;
+}
+
+void pci_lasting_access(pci_function *fn, uint16_t number)
+{
+	if (atomic_load(&fn->lasting.access))
+		atomic_store(&fn->lasting.access, IN_FILE | number);
+}
+
+uint32_t uvfio_lasting_access(const struct uvfio_dev *dev)
+{
+	return atomic_load_explicit(&dev->lasting.access, memory_order_relaxed);
 }
 
 int pci_lasting_unmap(pci_function *fn, bool keep)
@@ -86,8 +102,10 @@ int pci_lasting_unmap(pci_function *fn, bool keep)
 		memcpy((void *)fresh, fn->lasting.mem, size);
 	ret = sys_call(SYS_mremap, fresh, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED,
 		       (long)fn->lasting.mem, 0);
-	if (!sys_failed(ret))
+	if (!sys_failed(ret)) {
+		atomic_store(&fn->lasting.access, 0);
 		return 0;
+	}
 	sys_call(SYS_munmap, fresh, (long)size, 0, 0, 0, 0);
 	return (int)ret;
 }

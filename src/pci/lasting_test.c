@@ -83,11 +83,19 @@ static void test_killed(void **state)
 	struct loop *loop = loop_new();
 	pci_function *fn = make(loop);
 	int fd = make_file(fn), status;
+	uint32_t number;
 	pid_t pid;
 
 	mem[1] = 11;
 	mem[2048] = 12;
+	pci_lasting_access(fn, 5);
+	assert_int_equal(uvfio_lasting_access(fn), 0);
 	assert_int_equal(pci_lasting_map(fn, fd, 4096, false), 0);
+	assert_int_not_equal(uvfio_lasting_access(fn), 0);
+	pci_lasting_access(fn, 5);
+	number = uvfio_lasting_access(fn);
+	pci_lasting_access(fn, 0);
+	assert_true(uvfio_lasting_access(fn) && uvfio_lasting_access(fn) != number);
 	assert_int_equal(mem[1], 11);
 	assert_int_equal(mem[2048], 12);
 	pid = fork();
@@ -106,6 +114,8 @@ static void test_killed(void **state)
 	assert_int_equal(mem[2048], 12);
 	assert_int_equal(mem[2], 13);
 	assert_int_equal(mem[3], 0);
+	pci_lasting_access(fn, 5);
+	assert_int_equal(uvfio_lasting_access(fn), number);
 	carried = 0;
 	answer = 0;
 	assert_int_equal(pci_function_carry_on(fn), 0);
@@ -114,6 +124,8 @@ static void test_killed(void **state)
 	answer = 1;
 	assert_int_equal(pci_function_carry_on(fn), -EIO);
 	assert_int_equal(carried, 3);
+	assert_int_equal(pci_lasting_unmap(fn, true), 0);
+	assert_int_equal(uvfio_lasting_access(fn), 0);
 	pci_function_free(fn);
 	close(fd);
 	loop_free(loop);

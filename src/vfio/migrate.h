@@ -96,6 +96,7 @@ struct vfio_migrate_ops {
 	size_t (*memory_size)(struct vfio_device *dev);
 	int (*memory)(struct vfio_device *dev, int fd, uint64_t offset, enum vfio_memory_how how);
 	void (*steps)(struct vfio_device *dev, const struct vfio_steps *steps);
+	void (*access)(struct vfio_device *dev, uint16_t number);
 	int (*loaded)(struct vfio_device *dev);
 };
 

@@ -31,6 +31,11 @@ void vfio_outlast_steps(struct vfio_migrate *m, const struct vfio_steps *steps)
 	m->ops->steps(m->dev, steps);
 }
 
+void vfio_outlast_access(struct vfio_migrate *m, uint16_t number)
+{
+	m->ops->access(m->dev, number);
+}
+
 /* ---- saving; m->lock held ---- */
 
 static int save_part(struct vfio_migrate *m, enum vfio_part part, bool first, vfio_outlast_put *put,

@@ -25,6 +25,12 @@ size_t vfio_outlast_memory_size(struct vfio_migrate *m);
 int vfio_outlast_memory(struct vfio_migrate *m, int fd, uint64_t offset, enum vfio_memory_how how);
 /** vfio_outlast_steps - have steps of the device be told (struct vfio_steps); NULL: no more */
 void vfio_outlast_steps(struct vfio_migrate *m, const struct vfio_steps *steps);
+/**
+ * vfio_outlast_access - the client's command @number begins, one at a time
+ *
+ * If it was under way when another process was killed, it has the number that it had there.
+ */
+void vfio_outlast_access(struct vfio_migrate *m, uint16_t number);
 
 /* Take a part of a state: 0 or -errno, which ends the save. */
 typedef int vfio_outlast_put(void *arg, bool first, enum vfio_part part, const void *data,

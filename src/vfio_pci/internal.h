@@ -369,11 +369,12 @@ enum vfio_outlast vfio_pci_outlast(struct vfio_device *dev);
 size_t vfio_pci_memory_size(struct vfio_device *dev);
 int vfio_pci_memory(struct vfio_device *dev, int fd, uint64_t offset, enum vfio_memory_how how);
 void vfio_pci_steps(struct vfio_device *dev, const struct vfio_steps *steps);
+void vfio_pci_access(struct vfio_device *dev, uint16_t number);
 int vfio_pci_loaded(struct vfio_device *dev);
 #define VFIO_PCI_OUTLAST_OPS                                                                     \
 	.save_in = vfio_pci_save_in, .outlast = vfio_pci_outlast,                                \
 	.memory_size = vfio_pci_memory_size, .memory = vfio_pci_memory, .steps = vfio_pci_steps, \
-	.loaded = vfio_pci_loaded
+	.access = vfio_pci_access, .loaded = vfio_pci_loaded
 
 /* msi.c */
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);

@@ -53,6 +53,11 @@ void vfio_pci_steps(struct vfio_device *dev, const struct vfio_steps *steps)
 	pci_set_steps(vd->fn, steps ? &vd->steps : NULL);
 }
 
+void vfio_pci_access(struct vfio_device *dev, uint16_t number)
+{
+	pci_lasting_access(to_vfio_pci(dev)->fn, number);
+}
+
 /*
  * The last unmask of INTx may have come by an eventfd, and be lost: so the line is not masked, but
  * by what the user sets again. A signal too many is what a user of a line bears.

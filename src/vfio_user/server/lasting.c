@@ -381,6 +381,8 @@ void vu_lasting_run(struct vu_server_client *c, struct vu_message *m,
 	pthread_mutex_lock(&s->step);
 	if (s->way != VFIO_OUTLAST_MEMORY)
 		lasting_dirty(file_of(c));
+	if (record && !c->resuming)
+		vfio_outlast_access(migrate_of(s), m->header.id);
 	c->in_step = true;
 	run(c, m);
 }
