@@ -268,15 +268,15 @@ static void run(const char *dir, const struct pci_option *opts, unsigned num)
 		}
 	}
 	/* on a busy machine it takes longer, and is killed often all the same */
-	while (test_now() < end || l.f->kills < 20) {
+	while (test_now() < end || l.f->k.kills < 20) {
 		uint32_t dice = random32(&l) % 64;
 
 		if (dice == 0)
-			far_kill(l.f);
+			killed_kill(&l.f->k);
 		else if (dice < 3)
-			l.f->kill_in = 1 + random32(&l) % 60000;
+			l.f->k.kill_in = 1 + random32(&l) % 60000;
 		else if (dice == 3 && CAN_COUNT_STORES)
-			far_arm(l.f, 1 + (int)(random32(&l) % 300));
+			killed_arm(&l.f->k, 1 + (int)(random32(&l) % 300));
 		else if (dice == 4)
 			admin_now_and_then(&l);
 		for (unsigned i = 0; i < QUEUES; i++) {
@@ -285,7 +285,7 @@ static void run(const char *dir, const struct pci_option *opts, unsigned num)
 			scribble(&l, i);
 		}
 	}
-	far_arm(l.f, 0);
+	killed_arm(&l.f->k, 0);
 	for (end = test_now() + 20000000000ull; l.busy;) {
 		assert_true(test_now() < end);
 		for (unsigned i = 0; i < QUEUES; i++)
@@ -293,7 +293,7 @@ static void run(const char *dir, const struct pci_option *opts, unsigned num)
 		nap();
 	}
 	check_end(&l);
-	print_message("%u times killed, %llu commands\n", l.f->kills, (unsigned long long)l.done);
+	print_message("%u times killed, %llu commands\n", l.f->k.kills, (unsigned long long)l.done);
 	far_free(l.f);
 }
 

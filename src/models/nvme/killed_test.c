@@ -30,8 +30,8 @@ static uint32_t random32(void)
 /* Have stores to a completion queue count, too. */
 static void watch_cq(struct far *f, unsigned i, const struct queue *q)
 {
-	f->shared->cq_at[i] = q->cq;
-	f->shared->cq_size[i] = (q->cq_entries * 16 + 4095) & ~4095u;
+	f->k.shared->at[i] = q->cq;
+	f->k.shared->size[i] = (q->cq_entries * 16 + 4095) & ~4095u;
 }
 
 static void start(struct far *f)
@@ -59,13 +59,13 @@ static void sweep(void (*prepare)(struct far *f), void (*act)(struct far *f),
 
 		if (prepare)
 			prepare(f);
-		far_arm(f, (int)n);
+		killed_arm(&f->k, (int)n);
 		if (random32() % 2)
-			f->arm_next = 1 + (int)(random32() % 60);
+			f->k.arm_next = 1 + (int)(random32() % 60);
 		act(f);
-		killed = f->kills;
-		f->arm_next = 0;
-		far_arm(f, 0);
+		killed = f->k.kills;
+		f->k.arm_next = 0;
+		killed_arm(&f->k, 0);
 		if (check)
 			check(f);
 		far_free(f);
@@ -500,7 +500,7 @@ static void act_enable(struct far *f)
 		assert_int_equal(create_cq(d, &d->admin, 0, false) == 0, false);
 		post(d, &d->admin, &(struct nvme_cmd){ .opc = NVME_ADM_ASYNC_EVENT });
 		if (i == 1) {
-			far_reset(f);
+			killed_reset(&f->k);
 			assert_int_equal(rd(d, NVME_REG_CC, 4), 0);
 			assert_int_equal(rd(d, NVME_REG_AQA, 4), 0);
 			assert_int_equal(csts(d), 0);
@@ -547,16 +547,16 @@ static void test_interrupt(void **state)
 	cid = post(d, q, &read);
 	WAIT(*(volatile uint16_t *)(d->mem + q->cq + 14) & 1);
 	csts(d);
-	before = atomic_load(&f->shared->irqs);
-	far_kill(f);
-	WAIT(atomic_load(&f->shared->irqs) > before);
+	before = atomic_load(&f->k.shared->irqs);
+	killed_kill(&f->k);
+	WAIT(atomic_load(&f->k.shared->irqs) > before);
 	assert_int_equal(next(d, q, cid, NULL), 0);
 	/* an empty queue needs none */
 	csts(d);
-	before = atomic_load(&f->shared->irqs);
-	far_kill(f);
+	before = atomic_load(&f->k.shared->irqs);
+	killed_kill(&f->k);
 	csts(d);
-	assert_int_equal(atomic_load(&f->shared->irqs), before);
+	assert_int_equal(atomic_load(&f->k.shared->irqs), before);
 	far_free(f);
 }
 
@@ -567,11 +567,11 @@ static pci_function *another(struct far *f)
 	pci_function *fn;
 	char err[256];
 
-	if (pci_function_new(&model_nvme, "0000:01:00.0", 0, f->drv.loop, f->opts, f->num_opts, err,
-			     sizeof(err), &fn))
+	if (pci_function_new(&model_nvme, "0000:01:00.0", 0, f->drv.loop, f->k.opts, f->k.num_opts,
+			     err, sizeof(err), &fn))
 		fail_msg("%s", err);
 	stop_function(fn);
-	assert_int_equal(pci_lasting_map(fn, f->kept, 0, true), 0);
+	assert_int_equal(pci_lasting_map(fn, f->k.kept, 0, true), 0);
 	return fn;
 }
 
@@ -582,8 +582,8 @@ static void refused(struct far *f, size_t offset, uint64_t value, size_t size)
 	pci_function *fn;
 	uint64_t v;
 
-	assert_int_equal(pread(f->kept, all, sizeof(all), 0), sizeof(all));
-	assert_int_equal(pwrite(f->kept, &value, size, (off_t)offset), size);
+	assert_int_equal(pread(f->k.kept, all, sizeof(all), 0), sizeof(all));
+	assert_int_equal(pwrite(f->k.kept, &value, size, (off_t)offset), size);
 	fn = another(f);
 	assert_int_equal(pci_function_carry_on(fn), -EINVAL);
 	assert_int_equal(pci_lasting_unmap(fn, false), 0);
@@ -595,7 +595,7 @@ static void refused(struct far *f, size_t offset, uint64_t value, size_t size)
 	assert_int_equal(pci_bar_read(fn, 0, NVME_REG_CSTS, 4, &v), 0);
 	assert_int_equal(v, 0);
 	pci_function_free(fn);
-	assert_int_equal(pwrite(f->kept, all, sizeof(all), 0), sizeof(all));
+	assert_int_equal(pwrite(f->k.kept, all, sizeof(all), 0), sizeof(all));
 }
 
 static void test_refused(void **state)
@@ -603,8 +603,8 @@ static void test_refused(void **state)
 	struct far *f = far_new(IMAGE, "/dev/shm", NULL, 0);
 
 	enable(&f->drv);
-	kill(f->pid, SIGKILL);
-	assert_int_equal(waitpid(f->pid, NULL, 0), f->pid);
+	kill(f->k.pid, SIGKILL);
+	assert_int_equal(waitpid(f->k.pid, NULL, 0), f->k.pid);
 	f->drv.loop = loop_new();
 	refused(f, offsetof(struct nvme_kept, layout), 1, 8);
 	refused(f, offsetof(struct nvme_kept, blocks), 77, 8);
@@ -616,7 +616,7 @@ static void test_refused(void **state)
 	refused(f, offsetof(struct nvme_kept, cq[0].top), 100000, 4);
 	loop_free(f->drv.loop);
 	/* and as it was it is taken */
-	far_start(f, true);
+	killed_start(&f->k, true);
 	assert_int_equal(csts(&f->drv), NVME_CSTS_RDY);
 	far_free(f);
 }
@@ -633,9 +633,10 @@ static void kill_in_sync(struct far *f, int denied)
 	enable(d);
 	make_pair(d, 0, 8, 8);
 	assert_int_equal(io(d, rw(NVME_IO_WRITE, 9, 1, iova(buf), 0)), 0);
-	assert_int_equal(pwrite(f->kept, &on, 4, offsetof(struct nvme_kept, cache[0].syncing)), 4);
+	assert_int_equal(pwrite(f->k.kept, &on, 4, offsetof(struct nvme_kept, cache[0].syncing)),
+			 4);
 	f->denied = denied;
-	far_kill(f);
+	killed_kill(&f->k);
 	f->denied = 0;
 }
 
@@ -664,12 +665,12 @@ static void test_sync_failed(void **state)
 	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 9, 1, iova(buf), 0))), NVME_READ_ERROR);
 	assert_int_equal(io(d, rw(NVME_IO_READ, 8, 1, iova(buf), 0)), 0);
 	/* and it is so in the next process */
-	far_kill(f);
+	killed_kill(&f->k);
 	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 9, 1, iova(buf), 0))), NVME_READ_ERROR);
 	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 })),
 			 NVME_WRITE_FAULT);
 	assert_int_equal(io(d, rw(NVME_IO_WRITE, 9, 1, iova(buf), 0)), 0);
-	far_kill(f);
+	killed_kill(&f->k);
 	assert_int_equal(io(d, rw(NVME_IO_READ, 9, 1, iova(buf), 0)), 0);
 	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
 	far_free(f);
