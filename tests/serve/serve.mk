@@ -7,7 +7,8 @@ $(BUILD)/test/serve_effects: tests/serve/effects.c $(tests_headers) src/vfio_use
 		tests/soak/client.h
 	$(test_link)
 test-programs: $(BUILD)/test/serve_state
-$(BUILD)/test/serve_state: $(addprefix tests/,serve/state.c drivers/nvme.c drivers/pci.c) \
+$(BUILD)/test/serve_state: $(addprefix tests/,serve/state.c drivers/igb.c drivers/nvme.c \
+		drivers/pci.c) \
 		$(tests_lib) $(tests_headers)
 	$(test_link)
 test-programs: $(BUILD)/test/serve_stuck.so

@@ -3,7 +3,7 @@
  * serve_state: a driver that works without a pause, and knows what must come of all that it does,
  * while the server of its device is killed and started again (tests/serve_state.sh).
  *
- *	serve_state testdev|edu|nvme ADDRESS
+ *	serve_state testdev|edu|nvme|igb ADDRESS
  *
  * It ends with its standard input, and says how much it did: "N done, N lost". Lost: ERR told that
  * the device is as after a reset; then it begins anew. Anything that is not as it must be without
@@ -17,14 +17,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "drivers/igb.h"
 #include "drivers/nvme.h"
 #include "drivers/pci.h"
 #include "models/testdev/regs.h"
 
 #define WAIT_MS 60000
 
-static struct nvme nvme; /* of others its pci alone is used */
-static struct pci_device *const v = &nvme.pci;
+static struct nvme nvme; /* of others but igb its pci alone is used */
+static struct igb igb;
+static struct pci_device *v = &nvme.pci;
 static int err_fd, irq_fd;
 static unsigned long done, lost;
 static unsigned seed = 1;
@@ -387,6 +389,102 @@ static void nvme_end(void)
 		}
 }
 
+/* ---- igb: frames that come back, with their numbers and an interrupt for some of them */
+
+static struct {
+	uint32_t sent, got;	 /* numbers of frames */
+	unsigned long twice;	 /* frames that came once more */
+	unsigned long all, said; /* frames that came, and that the statistics tell of */
+} net;
+
+static void igb_begin(const char *address)
+{
+	v = &igb.pci;
+	igb_open(&igb, address);
+	igb_start(&igb, 1, RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC, SRRCTL_ADVANCED | 2);
+	irq_fd = new_eventfd();
+	if (pci_set_eventfds(v, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &irq_fd))
+		die("no eventfd");
+	reg_write(&igb, GPIE, GPIE_MSIX | GPIE_EIAME);
+	reg_write(&igb, IVAR0, 0x80);
+	reg_write(&igb, EIAC, 1);
+	reg_write(&igb, EIAM, 1);
+	reg_write(&igb, EIMS, 1);
+}
+
+static unsigned frame(uint8_t *f, uint32_t number)
+{
+	unsigned len = 60 + number * 37 % 1400;
+
+	memset(f, 0xff, 12);
+	f[12] = 0x88;
+	f[13] = 0xb5;
+	memcpy(f + 14, &number, 4);
+	for (unsigned i = 18; i < len; i++)
+		f[i] = (uint8_t)(number * 7 + i);
+	return len;
+}
+
+static void igb_take(const struct igb_frame *f)
+{
+	static uint8_t want[2048];
+	uint32_t number;
+	unsigned len;
+
+	memcpy(&number, f->data + 14, 4);
+	len = frame(want, number);
+	if (f->descriptors != 1 || f->length != len || memcmp(f->data, want, len))
+		die("frame %u, of %u bytes: other bytes", number, f->length);
+	net.all++;
+	/* one that was on its way may be sent once more, before the one behind it */
+	if (number == net.got) {
+		net.twice++;
+		return;
+	}
+	if (number != net.got + 1)
+		die("frame %u comes after frame %u", number, net.got);
+	net.got = number;
+	done++;
+}
+
+static bool igb_step(void)
+{
+	unsigned first = igb.queue[0].tx_tail, count = 1 + draw(20);
+	static struct igb_frame in;
+	uint8_t f[2048];
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned len = frame(f, ++net.sent);
+
+		igb_put_frame(&igb, 0, f, len, 0, 0);
+	}
+	reg_write(&igb, TDT, igb.queue[0].tx_tail);
+	while (net.got != net.sent) {
+		if (!interrupt("igb"))
+			die("read");
+		while (igb_receive(&igb, 0, &in, 0))
+			igb_take(&in);
+		reg_write(&igb, EIMS, 1);
+	}
+	/* all were told to be sent before the write of the tail was over */
+	for (unsigned i = 0; i < count; i++)
+		if (!(igb.queue[0].tx[(first + i) % IGB_RING].options & 1))
+			die("descriptor %u is not done", first + i);
+	if (!draw(4))
+		net.said += reg_read(&igb, GPRC);
+	return true;
+}
+
+static void igb_end(void)
+{
+	static struct igb_frame in;
+
+	while (igb_receive(&igb, 0, &in, 0))
+		igb_take(&in);
+	net.said += reg_read(&igb, GPRC);
+	printf("%lu twice, %lu counted that did not come\n", net.twice, net.said - net.all);
+}
+
 static void none(void)
 {
 }
@@ -403,17 +501,18 @@ static const struct device {
 	{ "testdev", testdev, testdev_step, testdev_reset, none },
 	{ "edu", edu, edu_step, edu_reset, none },
 	{ "nvme", nvme_begin, nvme_step, NULL, nvme_end },
+	{ "igb", igb_begin, igb_step, NULL, igb_end },
 };
 
 int main(int argc, char **argv)
 {
 	const struct device *d = NULL;
 
-	for (unsigned i = 0; argc == 3 && i < 3; i++)
+	for (unsigned i = 0; argc == 3 && i < 4; i++)
 		if (!strcmp(devices[i].name, argv[1]))
 			d = &devices[i];
 	if (!d)
-		die("serve_state testdev|edu|nvme ADDRESS");
+		die("serve_state testdev|edu|nvme|igb ADDRESS");
 	d->begin(argv[2]);
 	err_fd = new_eventfd();
 	if (pci_set_eventfds(v, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &err_fd))
@@ -422,7 +521,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (!over()) {
 		if (d->step()) {
-			done++;
+			done += d->step != igb_step;
 			if (!was_lost())
 				continue;
 		}

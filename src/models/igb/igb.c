@@ -37,7 +37,7 @@ static void stop(struct igb *g)
 void igb_software_reset(struct igb *g)
 {
 	stop(g);
-	atomic_store(&g->link, false);
+	atomic_store(&g->kept->ctl.link, false);
 	igb_regs_init(g);
 	igb_stats_reset(g);
 	igb_nvm_load(g);
@@ -49,13 +49,15 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	struct igb *g = uvfio_priv(dev);
 
 	pthread_mutex_lock(&g->ctl);
+	igb_kept_begin(g);
+	igb_kept_reset(g);
 	stop(g);
 	igb_put(g, IGB_SW_FW_SYNC, 0);
 	igb_put(g, IGB_SWSM, 0);
 	igb_phy_reset(g);
 	igb_software_reset(g);
 	atomic_store(&g->unseen_reset, false);
-	g->ioaddr = 0;
+	g->kept->ioaddr = 0;
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
 	if (kind == UVFIO_RESET_POWER_ON)
@@ -73,10 +75,10 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	if (bar == 2) {
 		if (size != 4)
 			return -EINVAL;
-		v = g->ioaddr;
+		v = g->kept->ioaddr;
 		*value = offset == 0 ? v : 0;
 		if (offset == 4 && v < IGB_BAR0_SIZE)
-			*value = igb_reg_read(g, v);
+			*value = igb_bar0_read(&g->fn[IGB_PF], v, 4);
 		return 0;
 	}
 	if (bar == 3) { /* behind the MSI-X table and its pending bits: nothing */
@@ -100,10 +102,10 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 			return -EINVAL;
 		igb_wake(&g->fn[IGB_PF]);
 		if (offset == 0)
-			g->ioaddr = (uint32_t)value & ~3u;
-		addr = g->ioaddr; /* once: another thread may store to it */
+			g->kept->ioaddr = (uint32_t)value & ~3u;
+		addr = g->kept->ioaddr; /* once: another thread may store to it */
 		if (offset == 4 && addr < IGB_BAR0_SIZE)
-			igb_reg_write(g, addr, (uint32_t)value);
+			return igb_bar0_write(&g->fn[IGB_PF], addr, 4, value);
 	}
 	return 0;
 }
@@ -192,7 +194,7 @@ static bool link_up(struct uvfio_dev *dev)
 {
 	struct igb *g = uvfio_priv(dev);
 
-	return atomic_load(&g->link);
+	return atomic_load(&g->kept->ctl.link);
 }
 
 static const struct net_ops net_ops = { .receive = net_receive, .link = net_link };
@@ -313,18 +315,20 @@ static int describe(struct uvfio_dev *dev, const uint8_t mac[6], unsigned vector
 
 static int create(struct uvfio_dev *dev)
 {
-	struct igb *g;
-	uint8_t mac[6];
+	struct igb *g = calloc(1, sizeof(*g));
 	int ret;
 
-	ret = mac_address(dev, mac);
-	if (ret < 0)
-		return ret;
-	g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
 	g->dev = dev;
 	g->vectors = (unsigned)uvfio_opt_uint(dev, "vectors", 0);
+	ret = mac_address(dev, g->mac);
+	if (!ret)
+		ret = igb_kept_init(g);
+	if (ret < 0) {
+		free(g);
+		return ret;
+	}
 	uvfio_set_priv(dev, g);
 	pthread_mutex_init(&g->ctl, NULL);
 	pthread_mutex_init(&g->mbx, NULL);
@@ -335,8 +339,8 @@ static int create(struct uvfio_dev *dev)
 	g->fn[IGB_PF].dev = dev;
 	igb_tx_init(g);
 	igb_rx_init(g);
-	igb_host_driver_init(g, mac);
-	igb_nvm_init(g, mac);
+	igb_host_driver_init(g, g->mac);
+	igb_kept_begin(g);
 	igb_phy_reset(g);
 	igb_regs_init(g);
 	ret = igb_irq_init(g);
@@ -345,7 +349,7 @@ static int create(struct uvfio_dev *dev)
 	ret = igb_faults_init(g);
 	if (ret < 0)
 		goto fail;
-	ret = describe(dev, mac, g->vectors);
+	ret = describe(dev, g->mac, g->vectors);
 	if (ret < 0)
 		goto fail;
 	ret = igb_vf_init(g);
@@ -396,6 +400,7 @@ const struct uvfio_model model_igb = {
 	.describe = igb_describe,
 	.save = igb_save,
 	.load = igb_load,
+	.carry_on = igb_carry_on,
 	.link = igb_plug_cable,
 	.link_up = link_up,
 };

@@ -25,15 +25,12 @@
 #include <time.h>
 
 #include "uvfio/model.h"
+#include "models/igb/kept.h"
 #include "models/igb/regs.h"
 #include "models/net/net.h"
 
-#define IGB_BAR0_SIZE 0x20000u
-#define IGB_NVM_WORDS 1024u
-#define IGB_BATCH     32u      /* descriptors fetched at a time */
-#define IGB_FRAME_MAX 0x2600u  /* 9.5 KiB (7.1, 7.2) */
-#define IGB_TSO_MAX   0x40000u /* PAYLEN has 18 bits (7.2.2.3.11) */
-#define IGB_HEADROOM  4u       /* for a VLAN tag */
+#define IGB_BATCH    32u /* descriptors fetched at a time */
+#define IGB_HEADROOM 4u	 /* for a VLAN tag */
 
 #define IGB_MODE_SPEED 3u /* 0: 10, 1: 100, 2: 1000 Mbit/s, as in STATUS and CTRL */
 #define IGB_MODE_FULL  4u
@@ -52,12 +49,6 @@ struct igb_fn {
 #define IGB_QUIET   1u /* uvfio_model.quiesce: until its driver stores to a register */
 #define IGB_STOPPED 2u /* for a migration */
 
-struct igb_context { /* 7.2.2.2 */
-	unsigned maclen, iplen, l4len, mss;
-	uint16_t vlan;
-	uint32_t tucmd;
-};
-
 /* A transmit descriptor, as it lies in memory; in the order of this machine. */
 struct igb_desc {
 	uint64_t addr;
@@ -66,74 +57,52 @@ struct igb_desc {
 
 struct igb_txq {
 	pthread_mutex_t lock;
+	struct igb_kept_tx *kept;
 	struct igb_fn *fn; /* its owner */
-	bool wedged;	   /* a DMA read was aborted: the engine stands until a reset */
-	bool bad;	   /* the packet that is being put together cannot be sent */
-	bool started;
-	struct igb_context ctx[2];
-	uint32_t first_cmd, first_opt; /* of the packet's first descriptor */
-	size_t len;
-	uint8_t *pkt; /* IGB_HEADROOM, then the packet; allocated at the first use */
+	struct igb_tx_state s;
+	uint32_t index; /* of the descriptor that is carried out */
+	unsigned skip;	/* frames of the packet that it ends which were sent before a kill */
+	uint8_t *pkt;	/* IGB_HEADROOM, then the packet; allocated at the first use */
 	struct igb_desc batch[IGB_BATCH];
 };
 
 struct igb_rxq {
 	pthread_mutex_t lock;
+	struct igb_kept_rx *kept;
 	struct igb_fn *fn;
-	bool wedged;
 	unsigned cached, next; /* descriptors fetched ahead, [next, cached) of cache */
 	unsigned cache_head;   /* the ring's index of cache[next] */
 	uint64_t cache[IGB_BATCH][2];
 };
 
-/* A function's part of the extended causes: bit i is its message i, and vector first + i. */
+/* A function's extended causes: vector first + i is its message i. */
 struct igb_bank {
 	struct igb_fn *fn;
+	struct igb_kept_bank *k;
 	unsigned first;
 	uint32_t all; /* the bits that it has */
-	uint32_t eicr, eims, eiac, eiam;
-	uint32_t sent; /* causes for which the message went out already */
 };
 
 struct igb_vector {
 	struct igb *g;
+	struct igb_kept_vector *k;
 	struct uvfio_timer *timer;
-	uint64_t next; /* no message before */
-	bool armed;
-};
-
-#define IGB_SPI_PAGE 32u
-/* The state of the serial EEPROM: nvm.c */
-struct igb_spi {
-	bool selected, clock, out;
-	uint8_t in, code, status;
-	unsigned bits, bytes, at; /* since it was selected */
-	uint32_t filled;	  /* bytes of page that are to be written */
-	uint8_t page[IGB_SPI_PAGE];
-};
-
-enum { IGB_RX, IGB_TX };
-#define IGB_SIZES 6u  /* of frames, as the statistics have them */
-#define IGB_VIEWS 28u /* registers that show a part of the totals: stats.c */
-struct igb_traffic {
-	_Atomic uint64_t frames[IGB_SIZES][3], octets; /* unicast, multicast, broadcast */
-	_Atomic uint64_t refused, refused_octets;      /* by a filter, or for want of room */
 };
 
 struct igb {
 	struct uvfio_dev *dev;
 	struct net_port *port;
-	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
-	struct igb_traffic traffic[2]; /* stats.c: IGB_RX, IGB_TX */
-	_Atomic uint64_t taken[IGB_VIEWS], shown[IGB_VIEWS];
+	struct igb_kept *kept;
+	/* the access that is under way, for kept.c; NULL: none that is kept */
+	struct igb_kept_access *_Atomic access;
+	bool carried;		  /* its process was killed, and it has not gone on yet; with ctl */
 	atomic_uint receiving;	  /* threads in igb_rx_frame() with a frame of the wire */
-	atomic_bool link;	  /* STATUS.LU */
 	atomic_bool unplugged;	  /* somebody pulled the cable out of the socket */
 	atomic_bool wire;	  /* somebody is at the other end */
 	struct uvfio_timer *flap; /* of faults.c: takes the cable out, and puts it in again */
 	atomic_uint flap_ms;	  /* how long it is out */
 	atomic_bool phy_loopback, phy_asleep;
-	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
+	atomic_bool again; /* the next access may be one that was made already */
 	struct igb_fn fn[IGB_FUNCTIONS];
 	atomic_bool steers;	  /* there is a filter in steer.c */
 	atomic_uint vfs;	  /* the virtual functions that are enabled, a bit each */
@@ -141,15 +110,10 @@ struct igb {
 	pthread_mutex_t ctl, mbx;
 	/* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
 	uint64_t asked[IGB_VFS];
-	uint16_t nvm[IGB_NVM_WORDS];
-	struct igb_spi spi;
-	uint16_t phy[32];
-	_Atomic uint32_t ioaddr;
+	uint8_t mac[6];	  /* in the EEPROM, at first */
 	unsigned vectors; /* entries of the MSI-X table */
 	struct {
 		pthread_mutex_t lock;
-		uint32_t icr, ims, iam, gpie;
-		uint32_t sent; /* of icr: as in a bank */
 		struct igb_bank bank[IGB_FUNCTIONS];
 		struct igb_vector vec[IGB_VECTORS];
 	} irq;
@@ -170,11 +134,11 @@ struct igb {
 
 static inline uint32_t igb_get(struct igb *g, uint32_t off)
 {
-	return atomic_load_explicit(&g->reg[off >> 2], memory_order_relaxed);
+	return atomic_load_explicit(&g->kept->reg[off >> 2], memory_order_relaxed);
 }
 static inline void igb_put(struct igb *g, uint32_t off, uint32_t v)
 {
-	atomic_store_explicit(&g->reg[off >> 2], v, memory_order_relaxed);
+	atomic_store_explicit(&g->kept->reg[off >> 2], v, memory_order_relaxed);
 }
 
 /* Queues go to pools (7.10.3): pool n has queues n and n + 8. */
@@ -232,6 +196,39 @@ void igb_halt(struct igb_fn *fn, unsigned bit);
 /* Do what CTRL.RST asks for. With ctl. */
 void igb_software_reset(struct igb *g);
 
+/* ---- kept.c: memory that outlives the process ---- */
+
+int igb_kept_init(struct igb *g);
+/* Fill memory that has nothing yet. */
+void igb_kept_begin(struct igb *g);
+void igb_kept_reset(struct igb *g);
+/*
+ * Begin an access of a register, @half 1 of the upper one of two. False: it was made before the
+ * process was killed, and *@answer is what was read then.
+ */
+bool igb_access_begin(struct igb_fn *fn, unsigned half, uint32_t *answer);
+void igb_access_end(struct igb *g, bool write);
+/* All of the access is done: the next one is another one. */
+void igb_access_over(struct igb *g);
+/*
+ * Begin a change that an access makes, and that is undone if it is cut; and end it: from then on it
+ * is done. With irq.lock for IGB_ACCESS_UNDO_IRQ, with ctl for IGB_ACCESS_UNDO_CTL.
+ */
+void igb_undo_begin(struct igb *g, enum igb_access_state undo);
+void igb_undo_end(struct igb *g, uint32_t answer);
+/* Set *@taken to @now, and return how much that is more: what an access reads. */
+uint64_t igb_take(struct igb *g, _Atomic uint64_t *taken, uint64_t now);
+/* Take what a view of @total showed in its low half, and return the upper half of it. */
+uint32_t igb_take_shown(struct igb *g, unsigned view, uint64_t total);
+/* Set bits of a register, and return what it was: what an access reads. */
+uint32_t igb_read_and_set(struct igb *g, uint32_t off, uint32_t bits);
+/* As in struct uvfio_model. */
+int igb_carry_on(struct uvfio_dev *dev);
+/* Finish what was under way when the process was killed. The port is stopped. With ctl. */
+void igb_finish(struct igb *g);
+/* Set the causes of interrupts once more that may have been lost. The port runs. With ctl. */
+void igb_tell_again(struct igb *g);
+
 /* ---- migrate.c ---- */
 
 /* As in struct uvfio_model. */
@@ -247,6 +244,8 @@ int igb_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
 void igb_nvm_save(struct igb *g, struct uvfio_state *s);
 int igb_nvm_restore(struct igb *g, struct uvfio_state *s);
 void igb_nvm_init(struct igb *g, const uint8_t mac[6]);
+/* Go on from what is kept. False: it cannot be so. With ctl. */
+bool igb_nvm_take_up(struct igb *g);
 /* Load what the device reads from its EEPROM at reset. With ctl. */
 void igb_nvm_load(struct igb *g);
 /* Take a store to EERD or EECD. With ctl. */
@@ -260,6 +259,8 @@ void igb_phy_reset(struct igb *g);
 /* Save the PHY and the link, and load them: 0 or an error. With ctl. */
 void igb_phy_save(struct igb *g, struct uvfio_state *s);
 int igb_phy_restore(struct igb *g, struct uvfio_state *s);
+/* Go on from what is kept. False: it cannot be so. With ctl. */
+bool igb_phy_take_up(struct igb *g);
 /* Take a store to MDIC. With ctl. */
 void igb_mdic(struct igb *g, uint32_t value);
 /* Work out the link again; @renegotiated: it was down in between. With ctl. */
@@ -289,6 +290,8 @@ void igb_irq_vf_reset(struct igb *g, unsigned vf);
 void igb_irq_vfs_changed(struct igb *g);
 void igb_irq_save(struct igb *g, struct uvfio_state *s);
 void igb_irq_restore(struct igb *g, struct uvfio_state *s);
+/* Go on from what is kept. */
+void igb_irq_take_up(struct igb *g);
 /* Do the same for a VF's part. */
 void igb_irq_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s);
 void igb_irq_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s);
@@ -311,6 +314,10 @@ void igb_tx_kick_all(struct igb *g);
 /* Save a queue, which does not run, and load it: 0 or an error. */
 void igb_tx_save(struct igb *g, unsigned queue, struct uvfio_state *s);
 int igb_tx_restore(struct igb *g, unsigned queue, struct uvfio_state *s);
+/* Go on from what is kept of a queue. False: it cannot be so. */
+bool igb_tx_take_up(struct igb *g, unsigned queue);
+/* Finish the descriptor that it was at: return how many that is. */
+unsigned igb_tx_finish(struct igb *g, unsigned queue);
 /* Reset a queue, and give it to @fn unless that is NULL. */
 void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
 
@@ -322,6 +329,10 @@ void igb_rx_reset(struct igb *g);
 /* Save a queue, which does not run, and load it. */
 void igb_rx_save(struct igb *g, unsigned queue, struct uvfio_state *s);
 void igb_rx_restore(struct igb *g, unsigned queue, struct uvfio_state *s);
+/* Go on from what is kept of a queue. False: it cannot be so. */
+bool igb_rx_take_up(struct igb *g, unsigned queue);
+/* Finish the frame that it was at: return how many descriptors that is. */
+unsigned igb_rx_finish(struct igb *g, unsigned queue);
 /* Forget the descriptors that were fetched ahead. */
 void igb_rx_forget(struct igb *g, unsigned queue);
 /* Reset a queue, and give it to @fn unless that is NULL. */
@@ -492,6 +503,13 @@ void igb_host_driver_vf_moved(struct igb *g, unsigned vf);
 /* ---- stats.c ---- */
 
 uint32_t igb_stats_read(struct igb *g, uint32_t off);
+/* True for a register that counts and is cleared by reading, and is no part of the totals. */
+bool igb_is_count(uint32_t off);
+/* Return what such a register shows; the first clears it, as a driver's read. */
+uint32_t igb_count_read(struct igb *g, uint32_t off);
+uint32_t igb_count_get(struct igb *g, uint32_t off);
+/* Have such a register show @n. */
+void igb_count_put(struct igb *g, uint32_t off, uint32_t n);
 void igb_stats_reset(struct igb *g);
 void igb_stats_save(struct igb *g, struct uvfio_state *s);
 void igb_stats_restore(struct igb *g, struct uvfio_state *s);

@@ -18,16 +18,16 @@ static bool send(struct igb *g, struct igb_bank *b, unsigned i)
 	struct igb_vector *vec = &g->irq.vec[b->first + i];
 	uint64_t interval = (igb_get(g, IGB_EITR(b->first + i)) & EITR_INTERVAL) >> 2, now;
 
-	if (vec->armed)
+	if (vec->k->armed)
 		return false;
 	if (interval) {
 		now = igb_now_ns();
-		if (now < vec->next) {
-			vec->armed = true;
-			uvfio_timer_set(vec->timer, vec->next - now);
+		if (now < vec->k->next) {
+			vec->k->armed = true;
+			uvfio_timer_set(vec->timer, vec->k->next - now);
 			return false;
 		}
-		vec->next = now + interval * 1000;
+		vec->k->next = now + interval * 1000;
 	}
 	/* IVAR may have named an entry that the table does not have. */
 	if (b->fn->dev && i < (b->fn->index == IGB_PF ? g->vectors : IGB_VF_VECTORS))
@@ -38,7 +38,7 @@ static bool send(struct igb *g, struct igb_bank *b, unsigned i)
 /* Send the messages of the extended causes that are enabled and new. */
 static void update_bank(struct igb *g, struct igb_bank *b)
 {
-	uint32_t fire = b->eicr & b->eims & ~b->sent & b->all, bit;
+	uint32_t fire = b->k->eicr & b->k->eims & ~b->k->sent & b->all, bit;
 
 	while (fire) {
 		unsigned i = (unsigned)__builtin_ctz(fire);
@@ -47,13 +47,13 @@ static void update_bank(struct igb *g, struct igb_bank *b)
 		fire &= ~bit;
 		if (!send(g, b, i))
 			continue;
-		b->sent |= bit;
-		if (b->eiac & bit) { /* 8.8.5 */
-			b->eicr &= ~bit;
-			b->sent &= ~bit;
+		b->k->sent |= bit;
+		if (b->k->eiac & bit) { /* 8.8.5 */
+			b->k->eicr &= ~bit;
+			b->k->sent &= ~bit;
 		}
-		if (g->irq.gpie & GPIE_EIAME) /* 8.8.6 */
-			b->eims &= ~(b->eiam & bit);
+		if (g->kept->irq.gpie & GPIE_EIAME) /* 8.8.6 */
+			b->k->eims &= ~(b->k->eiam & bit);
 	}
 }
 
@@ -61,12 +61,12 @@ static void update_msix(struct igb *g)
 {
 	struct igb_bank *b = &g->irq.bank[IGB_PF];
 	uint32_t other = igb_get(g, IGB_IVAR_MISC) >> 8 & 0xff;
-	uint32_t icr = g->irq.icr & g->irq.ims;
+	uint32_t icr = g->kept->irq.icr & g->kept->irq.ims;
 
-	if (icr & ~g->irq.sent && other & IVAR_VALID && (other & 31) < IGB_VECTORS) {
-		g->irq.sent |= icr;
-		b->eicr |= 1u << (other & 31);
-		b->sent &= ~(1u << (other & 31));
+	if (icr & ~g->kept->irq.sent && other & IVAR_VALID && (other & 31) < IGB_VECTORS) {
+		g->kept->irq.sent |= icr;
+		b->k->eicr |= 1u << (other & 31);
+		b->k->sent &= ~(1u << (other & 31));
 	}
 	update_bank(g, b);
 }
@@ -74,20 +74,20 @@ static void update_msix(struct igb *g)
 static void update_single(struct igb *g)
 {
 	struct igb_bank *b = &g->irq.bank[IGB_PF];
-	uint32_t icr = g->irq.icr & g->irq.ims, eicr;
+	uint32_t icr = g->kept->irq.icr & g->kept->irq.ims, eicr;
 	enum uvfio_irq_mode mode = uvfio_irq_mode(g->dev);
 
 	if (icr)
-		b->eicr |= EICR_OTHER;
+		b->k->eicr |= EICR_OTHER;
 	else
-		b->eicr &= ~EICR_OTHER;
-	eicr = b->eicr & b->eims & ~EICR_OTHER;
+		b->k->eicr &= ~EICR_OTHER;
+	eicr = b->k->eicr & b->k->eims & ~EICR_OTHER;
 	uvfio_intx(g->dev, mode == UVFIO_IRQ_INTX && (icr || eicr));
 	if (mode == UVFIO_IRQ_INTX)
 		return;
-	if ((icr & ~g->irq.sent || eicr & ~b->sent) && send(g, b, 0)) {
-		g->irq.sent |= icr;
-		b->sent |= eicr;
+	if ((icr & ~g->kept->irq.sent || eicr & ~b->k->sent) && send(g, b, 0)) {
+		g->kept->irq.sent |= icr;
+		b->k->sent |= eicr;
 	}
 }
 
@@ -96,9 +96,9 @@ static void update(struct igb *g)
 {
 	struct igb_bank *b = &g->irq.bank[IGB_PF];
 
-	g->irq.sent &= g->irq.icr & g->irq.ims;
-	b->sent &= b->eicr & b->eims;
-	if (g->irq.gpie & GPIE_MSIX) {
+	g->kept->irq.sent &= g->kept->irq.icr & g->kept->irq.ims;
+	b->k->sent &= b->k->eicr & b->k->eims;
+	if (g->kept->irq.gpie & GPIE_MSIX) {
 		uvfio_intx(g->dev, false);
 		update_msix(g);
 	} else {
@@ -111,7 +111,7 @@ static void update_vf(struct igb *g, unsigned vf)
 {
 	struct igb_bank *b = &g->irq.bank[vf];
 
-	b->sent &= b->eicr & b->eims;
+	b->k->sent &= b->k->eicr & b->k->eims;
 	update_bank(g, b);
 }
 
@@ -133,9 +133,9 @@ static void vector_timer(struct uvfio_dev *dev, void *arg)
 
 	pthread_mutex_lock(&vec->g->irq.lock);
 	/* of a VF that is stopped, though not its PF, it waits */
-	if (vec->armed && !(vec_vf(vec) && igb_stopped(vec_vf(vec)))) {
-		vec->armed = false;
-		vec->next = 0;
+	if (vec->k->armed && !(vec_vf(vec) && igb_stopped(vec_vf(vec)))) {
+		vec->k->armed = false;
+		vec->k->next = 0;
 		update(vec->g);
 		for (unsigned vf = 0; vf < IGB_VFS; vf++)
 			update_vf(vec->g, vf);
@@ -146,8 +146,8 @@ static void vector_timer(struct uvfio_dev *dev, void *arg)
 void igb_irq_cause(struct igb *g, uint32_t icr)
 {
 	pthread_mutex_lock(&g->irq.lock);
-	if (icr & ~g->irq.icr) {
-		g->irq.icr |= icr;
+	if (icr & ~g->kept->irq.icr) {
+		g->kept->irq.icr |= icr;
 		update(g);
 	}
 	pthread_mutex_unlock(&g->irq.lock);
@@ -161,8 +161,8 @@ static void vf_queue(struct igb *g, unsigned vf, uint32_t entry)
 	if (!(entry & IVAR_VALID))
 		return;
 	pthread_mutex_lock(&g->irq.lock);
-	if (bit & ~b->eicr || bit & ~b->sent) {
-		b->eicr |= bit;
+	if (bit & ~b->k->eicr || bit & ~b->k->sent) {
+		b->k->eicr |= bit;
 		update_vf(g, vf);
 	}
 	pthread_mutex_unlock(&g->irq.lock);
@@ -182,17 +182,17 @@ void igb_irq_queue(struct igb *g, unsigned queue, bool tx)
 	}
 	entry = igb_get(g, IGB_IVAR(queue & 7)) >> shift & 0xff;
 	pthread_mutex_lock(&g->irq.lock);
-	multiple = g->irq.gpie & GPIE_MSIX;
+	multiple = g->kept->irq.gpie & GPIE_MSIX;
 	if (entry & IVAR_VALID && (entry & 31) < (multiple ? IGB_VECTORS : 16))
 		bit = 1u << (entry & 31);
 	if (multiple) {
-		if (bit & ~b->eicr || bit & ~b->sent) {
-			b->eicr |= bit;
+		if (bit & ~b->k->eicr || bit & ~b->k->sent) {
+			b->k->eicr |= bit;
 			update(g);
 		}
-	} else if (bit & ~b->eicr || (tx ? ICR_TXDW : ICR_RXDW) & ~g->irq.icr) {
-		b->eicr |= bit;
-		g->irq.icr |= tx ? ICR_TXDW : ICR_RXDW;
+	} else if (bit & ~b->k->eicr || (tx ? ICR_TXDW : ICR_RXDW) & ~g->kept->irq.icr) {
+		b->k->eicr |= bit;
+		g->kept->irq.icr |= tx ? ICR_TXDW : ICR_RXDW;
 		update(g);
 	}
 	pthread_mutex_unlock(&g->irq.lock);
@@ -207,12 +207,12 @@ void igb_irq_mailbox(struct igb *g, unsigned vf)
 
 static uint32_t read_cause(struct igb *g, struct igb_bank *b)
 {
-	uint32_t v = b->eicr;
+	uint32_t v = b->k->eicr;
 
 	/* 8.8.1: read to clear; EIAM is applied when there is no message to do it */
-	if (!(g->irq.gpie & GPIE_EIAME))
-		b->eims &= ~b->eiam;
-	b->eicr = 0;
+	if (!(g->kept->irq.gpie & GPIE_EIAME))
+		b->k->eims &= ~b->k->eiam;
+	b->k->eicr = 0;
 	return v;
 }
 
@@ -235,11 +235,11 @@ static uint32_t vf_read(struct igb *g, uint32_t off)
 		update_vf(g, vf);
 		return v;
 	case VTEIMS:
-		return b->eims;
+		return b->k->eims;
 	case VTEIAC:
-		return b->eiac;
+		return b->k->eiac;
 	case VTEIAM:
-		return b->eiam;
+		return b->k->eiam;
 	default: /* write-only: VTEICS, VTEIMC */
 		return 0;
 	}
@@ -253,23 +253,23 @@ static void vf_write(struct igb *g, uint32_t off, uint32_t value)
 	value &= b->all;
 	switch (off & 0xff) {
 	case VTEICR:
-		b->eicr &= ~value;
+		b->k->eicr &= ~value;
 		break;
 	case VTEICS:
-		b->eicr |= value;
-		b->sent &= ~value;
+		b->k->eicr |= value;
+		b->k->sent &= ~value;
 		break;
 	case VTEIMS:
-		b->eims |= value;
+		b->k->eims |= value;
 		break;
 	case VTEIMC:
-		b->eims &= ~value;
+		b->k->eims &= ~value;
 		break;
 	case VTEIAC:
-		b->eiac = value;
+		b->k->eiac = value;
 		break;
 	case VTEIAM:
-		b->eiam = value;
+		b->k->eiam = value;
 		break;
 	default:
 		break;
@@ -288,43 +288,45 @@ uint32_t igb_irq_read(struct igb *g, uint32_t off)
 	uint32_t v = 0;
 
 	pthread_mutex_lock(&g->irq.lock);
+	if (off == IGB_ICR || off == IGB_EICR)
+		igb_undo_begin(g, IGB_ACCESS_UNDO_IRQ);
 	switch (off) {
 	case IGB_ICR:
 		/*
 		 * 7.3.4.3, 8.8.8: clears if an interrupt is asserted, nothing is enabled, or
 		 * always.
 		 */
-		v = g->irq.icr;
-		if (v & g->irq.ims)
+		v = g->kept->irq.icr;
+		if (v & g->kept->irq.ims)
 			v |= ICR_ASSERTED;
-		if (v & ICR_ASSERTED || !g->irq.ims || g->irq.gpie & GPIE_NSICR) {
-			if (v & ICR_ASSERTED || g->irq.gpie & GPIE_NSICR)
-				g->irq.ims &= ~g->irq.iam;
-			g->irq.icr = 0;
+		if (v & ICR_ASSERTED || !g->kept->irq.ims || g->kept->irq.gpie & GPIE_NSICR) {
+			if (v & ICR_ASSERTED || g->kept->irq.gpie & GPIE_NSICR)
+				g->kept->irq.ims &= ~g->kept->irq.iam;
+			g->kept->irq.icr = 0;
 			update(g);
 		}
 		break;
 	case IGB_IMS:
-		v = g->irq.ims;
+		v = g->kept->irq.ims;
 		break;
 	case IGB_IAM:
-		v = g->irq.iam;
+		v = g->kept->irq.iam;
 		break;
 	case IGB_GPIE:
-		v = g->irq.gpie;
+		v = g->kept->irq.gpie;
 		break;
 	case IGB_EICR:
 		v = read_cause(g, b);
 		update(g);
 		break;
 	case IGB_EIMS:
-		v = b->eims;
+		v = b->k->eims;
 		break;
 	case IGB_EIAC:
-		v = b->eiac;
+		v = b->k->eiac;
 		break;
 	case IGB_EIAM:
-		v = b->eiam;
+		v = b->k->eiam;
 		break;
 	case IGB_ICS: /* write-only */
 	case IGB_IMC:
@@ -336,6 +338,8 @@ uint32_t igb_irq_read(struct igb *g, uint32_t off)
 			v = vf_read(g, off);
 		break;
 	}
+	if (off == IGB_ICR || off == IGB_EICR)
+		igb_undo_end(g, v);
 	pthread_mutex_unlock(&g->irq.lock);
 	return v;
 }
@@ -346,60 +350,62 @@ void igb_irq_write(struct igb *g, uint32_t off, uint32_t value)
 	uint32_t bits;
 
 	pthread_mutex_lock(&g->irq.lock);
+	igb_undo_begin(g, IGB_ACCESS_UNDO_IRQ);
 	if (is_vf_reg(off)) {
 		vf_write(g, off, value);
 		goto out;
 	}
-	bits = g->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
+	bits = g->kept->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
 	switch (off) {
 	case IGB_ICR:
-		g->irq.icr &= ~value;
-		g->irq.ims &= ~g->irq.iam;
+		g->kept->irq.icr &= ~value;
+		g->kept->irq.ims &= ~g->kept->irq.iam;
 		break;
 	case IGB_ICS:
-		g->irq.icr |= value & ICR_BITS;
+		g->kept->irq.icr |= value & ICR_BITS;
 		break;
 	case IGB_IMS:
-		g->irq.ims |= value & ICR_BITS;
+		g->kept->irq.ims |= value & ICR_BITS;
 		break;
 	case IGB_IMC:
-		g->irq.ims &= ~value;
+		g->kept->irq.ims &= ~value;
 		break;
 	case IGB_IAM:
-		g->irq.iam = value & ICR_BITS;
+		g->kept->irq.iam = value & ICR_BITS;
 		break;
 	case IGB_GPIE:
-		g->irq.gpie = value & GPIE_BITS;
+		g->kept->irq.gpie = value & GPIE_BITS;
 		/* Bits that the other way does not have: no vector is behind them. */
-		bits = g->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
-		b->eicr &= bits;
-		b->eims &= bits;
-		b->eiam &= bits;
+		bits = g->kept->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
+		b->k->eicr &= bits;
+		b->k->eims &= bits;
+		b->k->eiam &= bits;
 		break;
 	case IGB_EICR:
-		b->eicr &= ~value;
+		b->k->eicr &= ~value;
 		break;
 	case IGB_EICS:
-		b->eicr |= value & bits;
-		b->sent &= ~(value & bits);
+		b->k->eicr |= value & bits;
+		b->k->sent &= ~(value & bits);
 		break;
 	case IGB_EIMS:
-		b->eims |= value & bits;
+		b->k->eims |= value & bits;
 		break;
 	case IGB_EIMC:
-		b->eims &= ~value;
+		b->k->eims &= ~value;
 		break;
 	case IGB_EIAC:
-		b->eiac = value & EICR_BITS;
+		b->k->eiac = value & EICR_BITS;
 		break;
 	case IGB_EIAM:
-		b->eiam = value & bits;
+		b->k->eiam = value & bits;
 		break;
 	default:
 		break;
 	}
 	update(g);
 out:
+	igb_undo_end(g, 0);
 	pthread_mutex_unlock(&g->irq.lock);
 }
 
@@ -416,15 +422,15 @@ static void reset_vector(struct igb *g, unsigned v)
 {
 	struct igb_vector *vec = &g->irq.vec[v];
 
-	if (vec->armed)
+	if (vec->k->armed)
 		uvfio_timer_set(vec->timer, UINT64_MAX);
-	vec->armed = false;
-	vec->next = 0;
+	vec->k->armed = false;
+	vec->k->next = 0;
 }
 
 static void reset_bank(struct igb_bank *b)
 {
-	b->eicr = b->eims = b->eiac = b->eiam = b->sent = 0;
+	b->k->eicr = b->k->eims = b->k->eiac = b->k->eiam = b->k->sent = 0;
 }
 
 void igb_irq_vf_reset(struct igb *g, unsigned vf)
@@ -458,7 +464,7 @@ void igb_irq_vfs_changed(struct igb *g)
 void igb_irq_reset(struct igb *g)
 {
 	pthread_mutex_lock(&g->irq.lock);
-	g->irq.icr = g->irq.ims = g->irq.iam = g->irq.gpie = 0;
+	g->kept->irq.icr = g->kept->irq.ims = g->kept->irq.iam = g->kept->irq.gpie = 0;
 	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
 		reset_bank(&g->irq.bank[i]);
 	for (unsigned i = 0; i < IGB_VECTORS; i++)
@@ -471,32 +477,32 @@ void igb_irq_reset(struct igb *g)
 
 static void save_bank(const struct igb_bank *b, struct uvfio_state *s)
 {
-	uvfio_put32(s, b->eicr);
-	uvfio_put32(s, b->eims);
-	uvfio_put32(s, b->eiac);
-	uvfio_put32(s, b->eiam);
-	uvfio_put32(s, b->sent);
+	uvfio_put32(s, b->k->eicr);
+	uvfio_put32(s, b->k->eims);
+	uvfio_put32(s, b->k->eiac);
+	uvfio_put32(s, b->k->eiam);
+	uvfio_put32(s, b->k->sent);
 }
 
 static void save_vector(const struct igb_vector *v, struct uvfio_state *s)
 {
-	uint64_t now = igb_now_ns(), left = v->armed ? uvfio_timer_left(v->timer) : UINT64_MAX;
+	uint64_t now = igb_now_ns(), left = v->k->armed ? uvfio_timer_left(v->timer) : UINT64_MAX;
 
 	/* it fired, and waits for its VF to go on */
-	if (v->armed && left == UINT64_MAX)
+	if (v->k->armed && left == UINT64_MAX)
 		left = 0;
 	uvfio_put64(s, left);
-	uvfio_put64(s, v->next > now ? v->next - now : 0);
+	uvfio_put64(s, v->k->next > now ? v->k->next - now : 0);
 }
 
 void igb_irq_save(struct igb *g, struct uvfio_state *s)
 {
 	pthread_mutex_lock(&g->irq.lock);
-	uvfio_put32(s, g->irq.icr);
-	uvfio_put32(s, g->irq.ims);
-	uvfio_put32(s, g->irq.iam);
-	uvfio_put32(s, g->irq.gpie);
-	uvfio_put32(s, g->irq.sent);
+	uvfio_put32(s, g->kept->irq.icr);
+	uvfio_put32(s, g->kept->irq.ims);
+	uvfio_put32(s, g->kept->irq.iam);
+	uvfio_put32(s, g->kept->irq.gpie);
+	uvfio_put32(s, g->kept->irq.sent);
 	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
 		save_bank(&g->irq.bank[i], s);
 	for (unsigned i = 0; i < IGB_VECTORS; i++)
@@ -516,36 +522,36 @@ void igb_irq_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s)
 /* Load the causes and masks of a function: those bits that it has. */
 static void load_bank(struct igb_bank *b, struct uvfio_state *s, uint32_t bits)
 {
-	b->eicr = uvfio_get32(s) & bits;
-	b->eims = uvfio_get32(s) & bits;
-	b->eiac = uvfio_get32(s) & bits & EICR_BITS;
-	b->eiam = uvfio_get32(s) & bits;
-	b->sent = uvfio_get32(s) & bits;
+	b->k->eicr = uvfio_get32(s) & bits;
+	b->k->eims = uvfio_get32(s) & bits;
+	b->k->eiac = uvfio_get32(s) & bits & EICR_BITS;
+	b->k->eiam = uvfio_get32(s) & bits;
+	b->k->sent = uvfio_get32(s) & bits;
 }
 
 static void load_vector(struct igb_vector *v, struct uvfio_state *s)
 {
 	uint64_t longest = (EITR_INTERVAL >> 2) * 1000ull, left = uvfio_get64(s);
 
-	v->armed = left != UINT64_MAX;
-	uvfio_timer_set(v->timer, !v->armed ? UINT64_MAX : left < longest ? left : longest);
+	v->k->armed = left != UINT64_MAX;
+	uvfio_timer_set(v->timer, !v->k->armed ? UINT64_MAX : left < longest ? left : longest);
 	left = uvfio_get64(s);
-	v->next = left ? igb_now_ns() + (left < longest ? left : longest) : 0;
+	v->k->next = left ? igb_now_ns() + (left < longest ? left : longest) : 0;
 }
 
 void igb_irq_restore(struct igb *g, struct uvfio_state *s)
 {
 	pthread_mutex_lock(&g->irq.lock);
-	g->irq.icr = uvfio_get32(s) & ICR_BITS;
-	g->irq.ims = uvfio_get32(s) & ICR_BITS;
-	g->irq.iam = uvfio_get32(s) & ICR_BITS;
-	g->irq.gpie = uvfio_get32(s) & GPIE_BITS;
-	g->irq.sent = uvfio_get32(s) & ICR_BITS;
+	g->kept->irq.icr = uvfio_get32(s) & ICR_BITS;
+	g->kept->irq.ims = uvfio_get32(s) & ICR_BITS;
+	g->kept->irq.iam = uvfio_get32(s) & ICR_BITS;
+	g->kept->irq.gpie = uvfio_get32(s) & GPIE_BITS;
+	g->kept->irq.sent = uvfio_get32(s) & ICR_BITS;
 	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
 		load_bank(&g->irq.bank[i], s,
-			  i != IGB_PF		    ? 7
-			  : g->irq.gpie & GPIE_MSIX ? EICR_BITS
-						    : EICR_LEGACY_BITS);
+			  i != IGB_PF			  ? 7
+			  : g->kept->irq.gpie & GPIE_MSIX ? EICR_BITS
+							  : EICR_LEGACY_BITS);
 	for (unsigned i = 0; i < IGB_VECTORS; i++)
 		load_vector(&g->irq.vec[i], s);
 	pthread_mutex_unlock(&g->irq.lock);
@@ -568,10 +574,10 @@ void igb_irq_vf_resume(struct igb *g, unsigned vf, bool again)
 	for (unsigned i = 0; i < IGB_VF_VECTORS; i++) {
 		struct igb_vector *v = &g->irq.vec[IGB_VF_VECTOR(vf) + i];
 
-		if (v->armed && uvfio_timer_left(v->timer) == UINT64_MAX)
+		if (v->k->armed && uvfio_timer_left(v->timer) == UINT64_MAX)
 			uvfio_timer_set(v->timer, 0);
 		/* as in igb_irq_again() */
-		if (again && b->fn->dev && (b->eims | b->eiam | b->eiac) >> i & 1)
+		if (again && b->fn->dev && (b->k->eims | b->k->eiam | b->k->eiac) >> i & 1)
 			uvfio_msi(b->fn->dev, i);
 	}
 	pthread_mutex_unlock(&g->irq.lock);
@@ -583,12 +589,35 @@ void igb_irq_again(struct igb *g)
 	enum uvfio_irq_mode mode = uvfio_irq_mode(g->dev);
 
 	pthread_mutex_lock(&g->irq.lock);
-	if (mode == UVFIO_IRQ_MSI && (g->irq.ims || b->eims))
+	if (mode == UVFIO_IRQ_MSI && (g->kept->irq.ims || b->k->eims))
 		uvfio_msi(g->dev, 0);
 	/* of those with EIAM the mask shows that the driver has not answered yet */
 	for (unsigned i = 0; mode == UVFIO_IRQ_MSIX && i < g->vectors; i++) {
-		if ((b->eims | b->eiam | b->eiac) >> i & 1)
+		if ((b->k->eims | b->k->eiam | b->k->eiac) >> i & 1)
 			uvfio_msi(g->dev, i);
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+/*
+ * Messages that were sent count as not sent: which of them went out before a kill nobody knows.
+ */
+void igb_irq_take_up(struct igb *g)
+{
+	struct igb_kept_irq *k = &g->kept->irq;
+	uint64_t longest = (EITR_INTERVAL >> 2) * 1000ull, now = igb_now_ns();
+
+	pthread_mutex_lock(&g->irq.lock);
+	k->sent = 0;
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
+		k->bank[i].sent = 0;
+	for (unsigned i = 0; i < IGB_VECTORS; i++) {
+		struct igb_kept_vector *v = &k->vec[i];
+
+		if (v->next > now + longest)
+			v->next = now + longest;
+		if (v->armed)
+			uvfio_timer_set(g->irq.vec[i].timer, v->next > now ? v->next - now : 0);
 	}
 	pthread_mutex_unlock(&g->irq.lock);
 }
@@ -600,11 +629,13 @@ int igb_irq_init(struct igb *g)
 	pthread_mutex_init(&g->irq.lock, NULL);
 	for (unsigned i = 0; i < IGB_FUNCTIONS; i++) {
 		g->irq.bank[i].fn = &g->fn[i];
+		g->irq.bank[i].k = &g->kept->irq.bank[i];
 		g->irq.bank[i].first = i == IGB_PF ? 0 : IGB_VF_VECTOR(i);
 		g->irq.bank[i].all = i == IGB_PF ? EICR_BITS : 7;
 	}
 	for (unsigned i = 0; i < IGB_VECTORS; i++) {
 		g->irq.vec[i].g = g;
+		g->irq.vec[i].k = &g->kept->irq.vec[i];
 		g->irq.vec[i].timer = uvfio_timer_new(g->dev, vector_timer, &g->irq.vec[i]);
 		if (!g->irq.vec[i].timer)
 			return -ENOMEM;

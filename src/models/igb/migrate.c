@@ -45,10 +45,12 @@ void igb_resume(struct uvfio_dev *dev)
 	bool moved;
 
 	pthread_mutex_lock(&g->ctl);
+	igb_finish(g);
 	atomic_fetch_and(&fn->halt, ~IGB_STOPPED);
 	moved = fn->moved;
 	fn->moved = false;
 	igb_link_update(g, false);
+	igb_tell_again(g);
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
 	igb_wake(fn); /* its driver may wait for a frame, and store nothing */
@@ -73,7 +75,7 @@ void igb_describe(struct uvfio_dev *dev, struct uvfio_state *s)
 static void save_registers(struct igb *g, struct uvfio_state *s)
 {
 	for (uint32_t off = 0; off < IGB_BAR0_SIZE; off += 4) {
-		uint32_t v = igb_get(g, off);
+		uint32_t v = igb_is_count(off) ? igb_count_get(g, off) : igb_get(g, off);
 
 		if (!v)
 			continue;
@@ -81,7 +83,7 @@ static void save_registers(struct igb *g, struct uvfio_state *s)
 		uvfio_put32(s, v);
 	}
 	uvfio_put32(s, END);
-	uvfio_put32(s, atomic_load(&g->ioaddr));
+	uvfio_put32(s, atomic_load(&g->kept->ioaddr));
 }
 
 static int load_registers(struct igb *g, struct uvfio_state *s)
@@ -101,7 +103,7 @@ static int load_registers(struct igb *g, struct uvfio_state *s)
 		igb_put(g, off, v);
 		at = off + 4;
 	}
-	atomic_store(&g->ioaddr, uvfio_get32(s) & ~3u);
+	atomic_store(&g->kept->ioaddr, uvfio_get32(s) & ~3u);
 	return 0;
 }
 

@@ -22,41 +22,41 @@ void igb_nvm_init(struct igb *g, const uint8_t mac[6])
 	uint16_t sum = 0;
 
 	for (unsigned i = 0; i < IGB_NVM_WORDS; i++)
-		g->nvm[i] = 0xffff;
+		g->kept->ctl.nvm[i] = 0xffff;
 	for (unsigned i = 0; i < 3; i++) /* 6.2.1 */
-		g->nvm[i] = (uint16_t)(mac[2 * i] | mac[2 * i + 1] << 8);
-	g->nvm[0x03] = 0;      /* compatibility */
-	g->nvm[0x04] = 0x8911; /* 6.4.2 ID LED: default on 0 */
-	g->nvm[0x05] = 0x1051; /* 6.4.3 image version 1.5.1 */
-	g->nvm[0x08] = 0xe32a; /* 6.4.4 PBA number, old form: E32A00-001 */
-	g->nvm[0x09] = 0x0001;
-	g->nvm[0x0a] = 0x406b; /* 6.2.2 init control 1 */
-	g->nvm[0x0b] = 0xa03c; /* 6.2.3 subsystem */
-	g->nvm[0x0c] = 0x8086;
-	g->nvm[0x0d] = 0x10c9;
-	g->nvm[0x0e] = 0x8086;
-	g->nvm[0x0f] = 0x72c0; /* 6.2.7 init control 2 */
-	g->nvm[0x10] = 0;      /* no second port: LAN 1 has no init section */
-	g->nvm[0x11] = 0;
-	g->nvm[0x14] = 0x0400; /* 6.2.17 init control 4 */
-	g->nvm[0x18] = 0x6cfb; /* PCIe init configuration */
-	g->nvm[0x19] = 0xc7a5;
-	g->nvm[0x1a] = 0x0f4b;
-	g->nvm[0x1b] = 0x0000;
-	g->nvm[0x1e] = 0x0001; /* 6.2.22 device revision */
-	g->nvm[0x20] = 0x0000; /* SDP control */
-	g->nvm[0x24] = 0x0400; /* 6.2.24 init control 3: wake up enabled */
-	g->nvm[0x37] = 0xffff; /* 6.2.27 alternate MAC address: none */
-	g->nvm[NVM_CHECKSUM] = 0;
+		g->kept->ctl.nvm[i] = (uint16_t)(mac[2 * i] | mac[2 * i + 1] << 8);
+	g->kept->ctl.nvm[0x03] = 0;	 /* compatibility */
+	g->kept->ctl.nvm[0x04] = 0x8911; /* 6.4.2 ID LED: default on 0 */
+	g->kept->ctl.nvm[0x05] = 0x1051; /* 6.4.3 image version 1.5.1 */
+	g->kept->ctl.nvm[0x08] = 0xe32a; /* 6.4.4 PBA number, old form: E32A00-001 */
+	g->kept->ctl.nvm[0x09] = 0x0001;
+	g->kept->ctl.nvm[0x0a] = 0x406b; /* 6.2.2 init control 1 */
+	g->kept->ctl.nvm[0x0b] = 0xa03c; /* 6.2.3 subsystem */
+	g->kept->ctl.nvm[0x0c] = 0x8086;
+	g->kept->ctl.nvm[0x0d] = 0x10c9;
+	g->kept->ctl.nvm[0x0e] = 0x8086;
+	g->kept->ctl.nvm[0x0f] = 0x72c0; /* 6.2.7 init control 2 */
+	g->kept->ctl.nvm[0x10] = 0;	 /* no second port: LAN 1 has no init section */
+	g->kept->ctl.nvm[0x11] = 0;
+	g->kept->ctl.nvm[0x14] = 0x0400; /* 6.2.17 init control 4 */
+	g->kept->ctl.nvm[0x18] = 0x6cfb; /* PCIe init configuration */
+	g->kept->ctl.nvm[0x19] = 0xc7a5;
+	g->kept->ctl.nvm[0x1a] = 0x0f4b;
+	g->kept->ctl.nvm[0x1b] = 0x0000;
+	g->kept->ctl.nvm[0x1e] = 0x0001; /* 6.2.22 device revision */
+	g->kept->ctl.nvm[0x20] = 0x0000; /* SDP control */
+	g->kept->ctl.nvm[0x24] = 0x0400; /* 6.2.24 init control 3: wake up enabled */
+	g->kept->ctl.nvm[0x37] = 0xffff; /* 6.2.27 alternate MAC address: none */
+	g->kept->ctl.nvm[NVM_CHECKSUM] = 0;
 	for (unsigned i = 0; i < NVM_CHECKSUM; i++)
-		sum = (uint16_t)(sum + g->nvm[i]);
-	g->nvm[NVM_CHECKSUM] = (uint16_t)(NVM_SUM - sum);
+		sum = (uint16_t)(sum + g->kept->ctl.nvm[i]);
+	g->kept->ctl.nvm[NVM_CHECKSUM] = (uint16_t)(NVM_SUM - sum);
 }
 
 void igb_nvm_load(struct igb *g)
 {
-	igb_put(g, IGB_RAL(0), g->nvm[0] | (uint32_t)g->nvm[1] << 16);
-	igb_put(g, IGB_RAH(0), g->nvm[2] | RAH_AV);
+	igb_put(g, IGB_RAL(0), g->kept->ctl.nvm[0] | (uint32_t)g->kept->ctl.nvm[1] << 16);
+	igb_put(g, IGB_RAH(0), g->kept->ctl.nvm[2] | RAH_AV);
 	igb_eecd(g, 0);
 }
 
@@ -65,7 +65,7 @@ void igb_nvm_load(struct igb *g)
 static uint8_t get_byte(struct igb *g, unsigned at)
 {
 	at %= NVM_BYTES;
-	return (uint8_t)(g->nvm[at / 2] >> 8 * (at & 1));
+	return (uint8_t)(g->kept->ctl.nvm[at / 2] >> 8 * (at & 1));
 }
 
 static void put_byte(struct igb *g, unsigned at, uint8_t v)
@@ -73,14 +73,15 @@ static void put_byte(struct igb *g, unsigned at, uint8_t v)
 	static const unsigned first[] = { NVM_BYTES, NVM_BYTES / 4 * 3, NVM_BYTES / 2, 0 };
 	unsigned shift = 8 * (at & 1);
 
-	if (at < first[(g->spi.status & SR_BP) >> 2])
-		g->nvm[at / 2] = (uint16_t)((g->nvm[at / 2] & ~(0xff << shift)) | v << shift);
+	if (at < first[(g->kept->ctl.spi.status & SR_BP) >> 2])
+		g->kept->ctl.nvm[at / 2] =
+			(uint16_t)((g->kept->ctl.nvm[at / 2] & ~(0xff << shift)) | v << shift);
 }
 
 /* Take a byte of an instruction: the first is its code, two more of some are an address. */
 static void spi_byte(struct igb *g, uint8_t v)
 {
-	struct igb_spi *s = &g->spi;
+	struct igb_spi *s = &g->kept->ctl.spi;
 
 	switch (s->bytes) {
 	case 0:
@@ -110,7 +111,7 @@ static void spi_byte(struct igb *g, uint8_t v)
 /* End the instruction, and do what was only prepared. It takes no time: never busy. */
 static void spi_deselect(struct igb *g)
 {
-	struct igb_spi *s = &g->spi;
+	struct igb_spi *s = &g->kept->ctl.spi;
 	bool enabled = s->status & SR_WEL;
 	unsigned page = s->at & ~(IGB_SPI_PAGE - 1);
 
@@ -141,7 +142,7 @@ static void spi_deselect(struct igb *g)
 /* Return bit @n of those that go out after the instruction. */
 static bool spi_out(struct igb *g, unsigned n)
 {
-	struct igb_spi *s = &g->spi;
+	struct igb_spi *s = &g->kept->ctl.spi;
 	uint8_t v = 0xff;
 
 	if (s->code == READ && s->bytes >= 3)
@@ -153,7 +154,7 @@ static bool spi_out(struct igb *g, unsigned n)
 
 static void spi_pins(struct igb *g, uint32_t value)
 {
-	struct igb_spi *s = &g->spi;
+	struct igb_spi *s = &g->kept->ctl.spi;
 	bool clock = value & EECD_SK, head;
 
 	if (value & EECD_CS) { /* low is selected */
@@ -195,7 +196,7 @@ void igb_eecd(struct igb *g, uint32_t value)
 		spi_pins(g, value);
 	else
 		spi_pins(g, EECD_CS);
-	if (g->spi.out)
+	if (g->kept->ctl.spi.out)
 		v |= EECD_DO;
 	igb_put(g, IGB_EECD, v);
 }
@@ -206,18 +207,29 @@ void igb_eerd(struct igb *g, uint32_t value)
 	uint32_t word = value >> 2 & 0x3fff, v = 0xffff;
 
 	if (word < IGB_NVM_WORDS)
-		v = g->nvm[word];
+		v = g->kept->ctl.nvm[word];
 	igb_put(g, IGB_EERD, (value & 0xfffcu) | EERD_DONE | v << 16);
 }
 
 /* ---- migration ---- */
 
+static bool possible(const struct igb_spi *p)
+{
+	return p->code <= 7 && !(p->status & ~(SR_WEL | SR_BP)) && p->bytes <= 3 &&
+	       p->at < NVM_BYTES;
+}
+
+bool igb_nvm_take_up(struct igb *g)
+{
+	return possible(&g->kept->ctl.spi);
+}
+
 void igb_nvm_save(struct igb *g, struct uvfio_state *s)
 {
-	const struct igb_spi *p = &g->spi;
+	const struct igb_spi *p = &g->kept->ctl.spi;
 
 	for (unsigned i = 0; i < IGB_NVM_WORDS; i++)
-		uvfio_put16(s, g->nvm[i]);
+		uvfio_put16(s, g->kept->ctl.nvm[i]);
 	uvfio_put8(s, (uint8_t)(p->selected | p->clock << 1 | p->out << 2));
 	uvfio_put8(s, p->in);
 	uvfio_put8(s, p->code);
@@ -235,7 +247,7 @@ int igb_nvm_restore(struct igb *g, struct uvfio_state *s)
 	uint8_t pins;
 
 	for (unsigned i = 0; i < IGB_NVM_WORDS; i++)
-		g->nvm[i] = uvfio_get16(s);
+		g->kept->ctl.nvm[i] = uvfio_get16(s);
 	pins = uvfio_get8(s);
 	p.selected = pins & 1;
 	p.clock = pins & 2;
@@ -248,9 +260,9 @@ int igb_nvm_restore(struct igb *g, struct uvfio_state *s)
 	p.at = uvfio_get16(s);
 	p.filled = uvfio_get32(s);
 	uvfio_get_bytes(s, p.page, sizeof(p.page));
-	if (p.code > 7 || p.status & ~(SR_WEL | SR_BP) || p.bytes > 3 || p.at >= NVM_BYTES)
+	if (!possible(&p))
 		return uvfio_load_error(s, "EEPROM: instruction %u, status %xh, byte %u, at %xh",
 					p.code, p.status, p.bytes, p.at);
-	g->spi = p;
+	g->kept->ctl.spi = p;
 	return 0;
 }

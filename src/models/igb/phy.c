@@ -55,7 +55,7 @@ static unsigned resolve(struct igb *g)
 		{ ANAR, 0x0100, 1 | IGB_MODE_FULL }, { ANAR, 0x0080, 1 },
 		{ ANAR, 0x0040, 0 | IGB_MODE_FULL }, { ANAR, 0x0020, 0 },
 	};
-	uint16_t bmcr = g->phy[BMCR];
+	uint16_t bmcr = g->kept->ctl.phy[BMCR];
 
 	if (!(bmcr & BMCR_ANENABLE))
 		return (bmcr & BMCR_1000  ? 2u
@@ -63,7 +63,7 @@ static unsigned resolve(struct igb *g)
 					  : 0u) |
 		       (bmcr & BMCR_FD ? IGB_MODE_FULL : 0);
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
-		if (g->phy[offers[i].reg] & offers[i].bit)
+		if (g->kept->ctl.phy[offers[i].reg] & offers[i].bit)
 			return offers[i].mode;
 	}
 	return IGB_MODE_NONE;
@@ -72,28 +72,28 @@ static unsigned resolve(struct igb *g)
 void igb_phy_reset(struct igb *g)
 {
 	for (unsigned i = 0; i < 32; i++)
-		g->phy[i] = 0;
-	g->phy[BMCR] = BMCR_ANENABLE | BMCR_FD | BMCR_1000;
-	g->phy[ID1] = 0x02a8; /* IGP, revision 1 */
-	g->phy[ID2] = 0x0391;
-	g->phy[ANAR] = 0x0de1;
-	g->phy[GCON] = 0x0200;
-	g->phy[ESTAT] = 0x3000; /* 1000BASE-T, both duplexes */
+		g->kept->ctl.phy[i] = 0;
+	g->kept->ctl.phy[BMCR] = BMCR_ANENABLE | BMCR_FD | BMCR_1000;
+	g->kept->ctl.phy[ID1] = 0x02a8; /* IGP, revision 1 */
+	g->kept->ctl.phy[ID2] = 0x0391;
+	g->kept->ctl.phy[ANAR] = 0x0de1;
+	g->kept->ctl.phy[GCON] = 0x0200;
+	g->kept->ctl.phy[ESTAT] = 0x3000; /* 1000BASE-T, both duplexes */
 	atomic_store(&g->phy_loopback, false);
-	atomic_store(&g->mode, resolve(g));
+	atomic_store(&g->kept->ctl.mode, resolve(g));
 	atomic_store(&g->phy_asleep, false);
 }
 
 static bool phy_link(struct igb *g)
 {
-	uint16_t bmcr = g->phy[BMCR];
+	uint16_t bmcr = g->kept->ctl.phy[BMCR];
 
 	if (bmcr & BMCR_PDOWN)
 		return false;
 	if (bmcr & BMCR_LOOPBACK)
 		return true;
 	return atomic_load(&g->wire) && !atomic_load(&g->unplugged) &&
-	       atomic_load(&g->mode) != IGB_MODE_NONE;
+	       atomic_load(&g->kept->ctl.mode) != IGB_MODE_NONE;
 }
 
 /*
@@ -104,18 +104,21 @@ static bool phy_link(struct igb *g)
 void igb_link_update(struct igb *g, bool renegotiated)
 {
 	uint32_t ctrl = igb_get(g, IGB_CTRL);
-	bool mac_loop = (igb_get(g, IGB_RCTL) & RCTL_LBM) == RCTL_LBM_MAC, was, up;
+	bool mac_loop = (igb_get(g, IGB_RCTL) & RCTL_LBM) == RCTL_LBM_MAC, up;
 
-	if (renegotiated || !atomic_load(&g->link))
-		atomic_store(&g->mode, resolve(g));
+	if (renegotiated || !atomic_load(&g->kept->ctl.link))
+		atomic_store(&g->kept->ctl.mode, resolve(g));
 	up = phy_link(g);
-	if (mac_loop && !(g->phy[BMCR] & BMCR_PDOWN))
+	if (mac_loop && !(g->kept->ctl.phy[BMCR] & BMCR_PDOWN))
 		up = true;
 	if (!(ctrl & CTRL_SLU))
 		up = false;
-	was = atomic_exchange(&g->link, up);
-	if (was != up || (renegotiated && up))
-		igb_irq_cause(g, ICR_LSC);
+	if (atomic_load(&g->kept->ctl.link) == up && !(renegotiated && up))
+		return;
+	atomic_store(&g->kept->ctl.link_news, true);
+	atomic_store(&g->kept->ctl.link, up);
+	igb_irq_cause(g, ICR_LSC);
+	atomic_store(&g->kept->ctl.link_news, false);
 }
 
 /* True if the partner can see us. */
@@ -143,11 +146,11 @@ void igb_carrier_update(struct igb *g)
 
 static uint16_t phy_read(struct igb *g, unsigned reg)
 {
-	bool up = phy_link(g), negotiated = up && g->phy[BMCR] & BMCR_ANENABLE;
-	unsigned mode = atomic_load(&g->mode);
+	bool up = phy_link(g), negotiated = up && g->kept->ctl.phy[BMCR] & BMCR_ANENABLE;
+	unsigned mode = atomic_load(&g->kept->ctl.mode);
 
-	if (reg > 15 && reg != PAGE && g->phy[PAGE] >> 5) {
-		switch (g->phy[PAGE]) {
+	if (reg > 15 && reg != PAGE && g->kept->ctl.phy[PAGE] >> 5) {
+		switch (g->kept->ctl.phy[PAGE]) {
 		case 0x11b1:
 		case 0x12b1:
 		case 0x14b1:
@@ -174,7 +177,7 @@ static uint16_t phy_read(struct igb *g, unsigned reg)
 				       (mode & IGB_MODE_FULL ? PORT_DUPLEX : 0))
 			  : 0;
 	default:
-		return g->phy[reg];
+		return g->kept->ctl.phy[reg];
 	}
 }
 
@@ -182,16 +185,16 @@ static void phy_write(struct igb *g, unsigned reg, uint16_t v)
 {
 	bool again;
 
-	if (reg > 15 && reg != PAGE && g->phy[PAGE] >> 5)
+	if (reg > 15 && reg != PAGE && g->kept->ctl.phy[PAGE] >> 5)
 		return;
 	switch (reg) {
 	case BMCR:
-		again = v & (BMCR_RESTART | BMCR_RESET) || (v ^ g->phy[BMCR]) & BMCR_MODE;
+		again = v & (BMCR_RESTART | BMCR_RESET) || (v ^ g->kept->ctl.phy[BMCR]) & BMCR_MODE;
 		if (v & BMCR_RESET) {
 			igb_phy_reset(g);
-			g->phy[BMCR] = v & ~(BMCR_RESET | BMCR_RESTART);
+			g->kept->ctl.phy[BMCR] = v & ~(BMCR_RESET | BMCR_RESTART);
 		} else {
-			g->phy[BMCR] = v & ~BMCR_RESTART;
+			g->kept->ctl.phy[BMCR] = v & ~BMCR_RESTART;
 		}
 		atomic_store(&g->phy_loopback, v & BMCR_LOOPBACK && !(v & BMCR_PDOWN));
 		atomic_store(&g->phy_asleep, v & BMCR_PDOWN);
@@ -207,7 +210,7 @@ static void phy_write(struct igb *g, unsigned reg, uint16_t v)
 	case PORT_STATUS:
 		break;
 	default:
-		g->phy[reg] = v;
+		g->kept->ctl.phy[reg] = v;
 		break;
 	}
 }
@@ -236,26 +239,32 @@ void igb_mdic(struct igb *g, uint32_t value)
 void igb_phy_save(struct igb *g, struct uvfio_state *s)
 {
 	for (unsigned i = 0; i < 32; i++)
-		uvfio_put16(s, g->phy[i]);
-	uvfio_put8(s, (uint8_t)atomic_load(&g->mode));
-	uvfio_put8(s, atomic_load(&g->link));
+		uvfio_put16(s, g->kept->ctl.phy[i]);
+	uvfio_put8(s, (uint8_t)atomic_load(&g->kept->ctl.mode));
+	uvfio_put8(s, atomic_load(&g->kept->ctl.link));
+}
+
+bool igb_phy_take_up(struct igb *g)
+{
+	uint16_t bmcr = g->kept->ctl.phy[BMCR];
+	unsigned mode = atomic_load(&g->kept->ctl.mode);
+
+	atomic_store(&g->phy_loopback, bmcr & BMCR_LOOPBACK && !(bmcr & BMCR_PDOWN));
+	atomic_store(&g->phy_asleep, bmcr & BMCR_PDOWN);
+	return mode <= IGB_MODE_NONE && (mode & IGB_MODE_SPEED) != 3;
 }
 
 /* Load; whether there is a wire is found out here. */
 int igb_phy_restore(struct igb *g, struct uvfio_state *s)
 {
-	uint16_t bmcr;
 	unsigned mode;
 
 	for (unsigned i = 0; i < 32; i++)
-		g->phy[i] = uvfio_get16(s);
-	bmcr = g->phy[BMCR];
+		g->kept->ctl.phy[i] = uvfio_get16(s);
 	mode = uvfio_get8(s);
-	if (mode > IGB_MODE_NONE || (mode & IGB_MODE_SPEED) == 3)
+	atomic_store(&g->kept->ctl.mode, mode);
+	if (!igb_phy_take_up(g))
 		return uvfio_load_error(s, "PHY: mode %u of the link", mode);
-	atomic_store(&g->mode, mode);
-	atomic_store(&g->phy_loopback, bmcr & BMCR_LOOPBACK && !(bmcr & BMCR_PDOWN));
-	atomic_store(&g->phy_asleep, bmcr & BMCR_PDOWN);
-	atomic_store(&g->link, uvfio_get8(s));
+	atomic_store(&g->kept->ctl.link, uvfio_get8(s));
 	return 0;
 }

@@ -238,13 +238,13 @@ static uint32_t canonical(uint32_t off)
 static uint32_t read_status(struct igb *g)
 {
 	uint32_t ctrl = igb_get(g, IGB_CTRL), v = igb_get(g, IGB_STATUS) & STATUS_PHYRA;
-	unsigned mode = atomic_load(&g->mode), speed = mode & IGB_MODE_SPEED;
+	unsigned mode = atomic_load(&g->kept->ctl.mode), speed = mode & IGB_MODE_SPEED;
 
 	if (ctrl & CTRL_FRCSPD)
 		speed = (ctrl & CTRL_SPEED) >> 8;
 	if (ctrl & CTRL_FRCDPX ? ctrl & CTRL_FD : mode & IGB_MODE_FULL)
 		v |= STATUS_FD;
-	if (atomic_load(&g->link))
+	if (atomic_load(&g->kept->ctl.link))
 		v |= STATUS_LU | STATUS_SPEED(speed);
 	if (!(ctrl & CTRL_GIO_DISABLE))
 		v |= STATUS_GIO;
@@ -258,7 +258,7 @@ static uint32_t read_queue(struct igb *g, uint32_t off)
 	bool rx = off < IGB_RXQ_END;
 
 	if (rx && (off & 0x3f) == RQDPC)
-		return atomic_exchange(&g->reg[off >> 2], 0);
+		return igb_count_read(g, off);
 	/* A queue runs when the whole does: 8.10.10, 8.12.13 */
 	if (rx && (off & 0x3f) == RXDCTL && !(igb_get(g, IGB_RCTL) & RCTL_EN))
 		v &= ~QUEUE_ENABLE;
@@ -269,6 +269,8 @@ static uint32_t read_queue(struct igb *g, uint32_t off)
 
 uint32_t igb_reg_read(struct igb *g, uint32_t off)
 {
+	uint32_t v;
+
 	off = canonical(off);
 	if (off >= IGB_STATS && off < 0x4200)
 		return igb_stats_read(g, off);
@@ -282,10 +284,12 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 	case IGB_STATUS:
 	case 0x000c:
 		return read_status(g);
-	case IGB_WVBR: /* read to clear */
-		return atomic_exchange(&g->reg[off >> 2], 0);
+	case IGB_WVBR: /* read to clear; a bit that is told twice does no harm */
+		v = igb_get(g, off);
+		igb_undo_end(g, v);
+		return atomic_fetch_and(&g->kept->reg[off >> 2], ~v) & v;
 	case IGB_SWSM: /* 8.6.13: reading SMBI takes it */
-		return atomic_fetch_or(&g->reg[off >> 2], SWSM_SMBI);
+		return igb_read_and_set(g, off, SWSM_SMBI);
 	default:
 		return igb_get(g, off);
 	}
@@ -323,7 +327,7 @@ static void write_ctrl(struct igb *g, uint32_t off, uint32_t value)
 /* Clear PHYRA if it is written 0: 8.2.2 */
 static void write_status(struct igb *g, uint32_t off, uint32_t value)
 {
-	atomic_fetch_and(&g->reg[off >> 2], value | ~STATUS_PHYRA);
+	atomic_fetch_and(&g->kept->reg[off >> 2], value | ~STATUS_PHYRA);
 }
 
 static void write_ctrl_ext(struct igb *g, uint32_t off, uint32_t value)
@@ -341,7 +345,9 @@ static void write_ctrl_ext(struct igb *g, uint32_t off, uint32_t value)
 static void write_eecd(struct igb *g, uint32_t off, uint32_t value)
 {
 	pthread_mutex_lock(&g->ctl);
+	igb_undo_begin(g, IGB_ACCESS_UNDO_CTL);
 	igb_eecd(g, value);
+	igb_undo_end(g, 0);
 	pthread_mutex_unlock(&g->ctl);
 }
 
@@ -355,7 +361,9 @@ static void write_eerd(struct igb *g, uint32_t off, uint32_t value)
 static void write_mdic(struct igb *g, uint32_t off, uint32_t value)
 {
 	pthread_mutex_lock(&g->ctl);
+	igb_undo_begin(g, IGB_ACCESS_UNDO_CTL);
 	igb_mdic(g, value);
+	igb_undo_end(g, 0);
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
 	igb_tx_kick_all(g);
@@ -477,31 +485,45 @@ static inline bool is_unseen(struct igb_fn *fn)
 				0);
 }
 
-static uint32_t read_of(struct igb_fn *fn, uint32_t off)
+static uint32_t read_of(struct igb_fn *fn, uint32_t off, unsigned half)
 {
+	uint32_t v;
+
+	if (!igb_access_begin(fn, half, &v))
+		return v;
 	if (fn->index != IGB_PF)
 		off = igb_vf_in_pf(fn->index, off, false);
-	return off == IGB_NOWHERE ? 0 : igb_reg_read(fn->g, off);
+	v = off == IGB_NOWHERE ? 0 : igb_reg_read(fn->g, off);
+	igb_access_end(fn->g, false);
+	return v;
 }
 
-static void write_of(struct igb_fn *fn, uint32_t off, uint32_t value)
+static void write_of(struct igb_fn *fn, uint32_t off, unsigned half, uint32_t value)
 {
+	uint32_t none;
+
+	if (!igb_access_begin(fn, half, &none))
+		return;
 	if (fn->index != IGB_PF)
 		off = igb_vf_in_pf(fn->index, off, true);
 	if (off != IGB_NOWHERE)
 		igb_reg_write(fn->g, off, value);
+	igb_access_end(fn->g, true);
 }
 
 uint64_t igb_bar0_read(struct igb_fn *fn, uint32_t off, unsigned size)
 {
-	uint32_t v;
+	uint64_t v;
 
 	if (is_unseen(fn))
 		judge_reset(fn, off & ~3u, NULL);
-	v = read_of(fn, off & ~3u);
+	v = read_of(fn, off & ~3u, 0);
 	if (size == 8)
-		return v | (uint64_t)read_of(fn, off + 4) << 32;
-	return v >> 8 * (off & 3);
+		v |= (uint64_t)read_of(fn, off + 4, 1) << 32;
+	else
+		v >>= 8 * (off & 3);
+	igb_access_over(fn->g);
+	return v;
 }
 
 int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t value)
@@ -511,8 +533,9 @@ int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t valu
 	igb_wake(fn);
 	if (is_unseen(fn))
 		judge_reset(fn, off, &value);
-	write_of(fn, off, (uint32_t)value);
+	write_of(fn, off, 0, (uint32_t)value);
 	if (size == 8)
-		write_of(fn, off + 4, (uint32_t)(value >> 32));
+		write_of(fn, off + 4, 1, (uint32_t)(value >> 32));
+	igb_access_over(fn->g);
 	return 0;
 }

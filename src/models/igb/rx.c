@@ -15,9 +15,12 @@
 
 /* ---- descriptors ---- */
 
-/* Return a descriptor to fill, fetched ahead by the batch. False: none, or it cannot be read. */
-static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64_t **desc,
-			    uint32_t *index)
+/*
+ * Return a descriptor to fill, fetched ahead by the batch. False: none, or it cannot be read.
+ * @first: of a frame, all of whose descriptors come before the head moves
+ */
+static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, bool first,
+			    uint64_t **desc, uint32_t *index)
 {
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
 								<< 32;
@@ -25,7 +28,8 @@ static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64
 		 count;
 
 	if (q->next == q->cached) {
-		q->cache_head = igb_get(g, IGB_RXQ(n, RDH));
+		if (first)
+			q->cache_head = igb_get(g, IGB_RXQ(n, RDH));
 		if (q->cache_head >= size || tail >= size || tail == q->cache_head)
 			return false;
 		count = (tail > q->cache_head ? tail : size) - q->cache_head;
@@ -34,7 +38,7 @@ static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64
 		if (uvfio_dma_read(q->fn->dev, ring + q->cache_head * 16ull, q->cache,
 				   count * 16)) {
 			if (igb_is_master(q->fn)) {
-				q->wedged = true;
+				q->kept->wedged = true;
 				uvfio_log(q->fn->dev, UVFIO_LOG_WARN,
 					  "receive queue %u stands until a reset: "
 					  "its descriptors cannot be read",
@@ -68,23 +72,19 @@ static size_t buffer_size(struct igb *g, unsigned n)
 	return kib ? kib * 1024 : 2048u >> (igb_get(g, IGB_RCTL) >> 16 & 3);
 }
 
-static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_t index,
-		       const struct igb_parsed *p, uint32_t info, uint32_t status, uint16_t len,
-		       bool eop)
+/* Put together what is written back to a descriptor. */
+static void fill_part(struct igb *g, unsigned n, const struct igb_parsed *p, uint32_t info,
+		      uint32_t status, uint16_t len, uint64_t d[2])
 {
-	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
-								<< 32;
-	uint16_t tag = eop && status & RXD_VP ? p->tags.tag : 0;
-	uint64_t d[2];
+	uint16_t tag = status & RXD_EOP && status & RXD_VP ? p->tags.tag : 0;
 
 	if (SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) == 0) { /* 7.1.4.3 */
 		d[1] = len | (uint64_t)p->frag_sum << 16 | (uint64_t)(status & 0xff) << 32 |
 		       (uint64_t)(status >> 24) << 40 | (uint64_t)tag << 48;
-		uvfio_dma_write(dev, ring + index * 16ull + 8, &d[1], 8);
 		return;
 	}
 	d[0] = info;
-	if (eop) {
+	if (status & RXD_EOP) {
 		d[0] |= p->rss_type | (uint64_t)p->ptype << 4;
 		if (igb_get(g, IGB_RXCSUM) & RXCSUM_PCSD)
 			d[0] |= (uint64_t)p->hash << 32;
@@ -92,7 +92,72 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 			d[0] |= (uint64_t)p->ip_id << 32 | (uint64_t)p->frag_sum << 48;
 	}
 	d[1] = status | (uint64_t)len << 32 | (uint64_t)tag << 48;
-	uvfio_dma_write(dev, ring + index * 16ull, d, 16);
+}
+
+/* ---- writing back, so that it can be done again (kept.h) ---- */
+
+static void set_record(struct igb_kept_rx *k, enum igb_record state)
+{
+	atomic_store_explicit(&k->record.state, state, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/*
+ * Return the mark of a descriptor that is about to be written back: its second half, not done, and
+ * with a length that the frame has not, also where a driver clears no more of it than the status.
+ */
+static uint64_t mark_of(const struct igb_kept_rx *k)
+{
+	uint64_t is = k->record.part[0][1];
+	uint64_t len = k->record.legacy ? 0xffffull : 0xffffull << 32;
+	uint64_t status = k->record.legacy ? 0xffull << 32 : 0xffffffffull;
+
+	return ((is ^ len) & ~status) | 0xffffull << 48;
+}
+
+static void write_part(struct igb_rxq *q, unsigned i)
+{
+	struct igb_kept_rx *k = q->kept;
+	uint64_t at = k->record.ring + (k->record.first + i) % k->record.size * 16ull;
+
+	/* the half that says that it is done is the last to be seen */
+	if (k->record.legacy)
+		uvfio_dma_write(q->fn->dev, at + 8, &k->record.part[i][1], 8);
+	else
+		uvfio_dma_write(q->fn->dev, at, k->record.part[i], 16);
+}
+
+/* Write all back, the first descriptor last: a driver sees all of the frame at once. */
+static void write_parts(struct igb_rxq *q)
+{
+	for (unsigned i = q->kept->record.count; i--;)
+		write_part(q, i);
+}
+
+/* Move the head, and end the record. */
+static void end_record(struct igb *g, struct igb_rxq *q, unsigned n)
+{
+	igb_put(g, IGB_RXQ(n, RDH), q->kept->record.next);
+	set_record(q->kept, IGB_RECORD_NONE);
+}
+
+static void mark(struct igb_rxq *q)
+{
+	struct igb_kept_rx *k = q->kept;
+	uint64_t mark = mark_of(k);
+
+	uvfio_dma_write(q->fn->dev, k->record.ring + k->record.first * 16ull + 8, &mark, 8);
+	set_record(k, IGB_RECORD_MARKED);
+}
+
+/* Store a frame whose record is filled in. With the queue's lock. */
+static void commit(struct igb *g, struct igb_rxq *q, unsigned n)
+{
+	set_record(q->kept, IGB_RECORD_READY);
+	if (uvfio_lasting_access(g->dev))
+		mark(q);
+	write_parts(q);
+	end_record(g, q, n);
 }
 
 /* The form in which a queue gets a frame, and where it is counted. */
@@ -120,24 +185,32 @@ static void count(struct igb *g, const struct wanted *w)
 	}
 }
 
-/* Store a frame, of which @header bytes are headers. With the queue's lock. False: no room. */
+/*
+ * Store a frame, of which @header bytes are headers. With the queue's lock. False: no room. Nothing
+ * is written back before all of it is in the driver's buffers.
+ */
 static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
 		  const struct igb_parsed *p, size_t header, const struct wanted *w)
 {
 	struct igb_rxq *q = &g->rxq[n];
+	struct igb_kept_rx *kept = q->kept;
 	size_t buf = buffer_size(g, n), done = 0, k;
 	uint32_t index, status, size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16;
 	uint64_t *desc;
 	struct igb_split split;
-	bool eop;
+	unsigned i = 0;
 
 	igb_split(igb_get(g, IGB_RXQ(n, SRRCTL)), header, len, &split);
 	k = (len - split.front + buf - 1) / buf;
 	if ((k ? k : 1) > available(g, n))
 		return false;
 	do {
-		if (!next_descriptor(g, q, n, &desc, &index))
+		if (!next_descriptor(g, q, n, !i, &desc, &index)) {
+			q->cached = q->next = 0; /* none of this frame's is used */
 			return false;
+		}
+		if (!i)
+			kept->record.first = (uint16_t)index;
 		if (!done && split.front) {
 			uvfio_dma_write(q->fn->dev, desc[1] & ~1ull, f, split.front);
 			done = split.front;
@@ -145,18 +218,22 @@ static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
 			split.info = done ? 0 : split.info; /* the first descriptor's */
 		}
 		k = len - done < buf ? len - done : buf;
-		eop = done + k == len;
 		if (k)
 			uvfio_dma_write(q->fn->dev, desc[0], f + done, k);
-		status = RXD_DD;
-		if (eop) {
-			status |= RXD_EOP | p->status | split.error | (w->loopback ? RXD_LB : 0);
-			count(g, w);
-		}
-		write_back(g, q->fn->dev, n, index, p, split.info, status, (uint16_t)k, eop);
 		done += k;
-		igb_put(g, IGB_RXQ(n, RDH), index + 1 == size ? 0 : index + 1);
-	} while (!eop);
+		status = RXD_DD;
+		if (done == len)
+			status |= RXD_EOP | p->status | split.error | (w->loopback ? RXD_LB : 0);
+		fill_part(g, n, p, split.info, status, (uint16_t)k, kept->record.part[i++]);
+	} while (done < len);
+	kept->record.legacy = SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) == 0;
+	kept->record.ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
+								    << 32;
+	kept->record.size = (uint16_t)size;
+	kept->record.count = (uint16_t)i;
+	kept->record.next = (uint16_t)(index + 1 == size ? 0 : index + 1);
+	count(g, w);
+	commit(g, q, n);
 	return true;
 }
 
@@ -250,7 +327,7 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	pthread_mutex_lock(&q->lock);
 	halt = atomic_load(&q->fn->halt);
 	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
-		  !q->wedged && !halt && !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
+		  !q->kept->wedged && !halt && !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 		  igb_descriptor_type_known(igb_get(g, IGB_RXQ(n, SRRCTL)));
 	if (running)
 		stored = store(g, n, frame, len, p, header, w);
@@ -298,7 +375,7 @@ static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t 
 
 void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools)
 {
-	if (igb_get(g, IGB_RCTL) & RCTL_EN && atomic_load(&g->link))
+	if (igb_get(g, IGB_RCTL) & RCTL_EN && atomic_load(&g->kept->ctl.link))
 		replicate(g, frame, len, pools, true, NULL);
 }
 
@@ -312,7 +389,7 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 	/* 7.1.5.2: LB tells of the switch between pools, not of the port's loopback */
 	struct wanted w = { .loopback = false, .pool = -1, .port_counted = &counted };
 
-	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || len < 14)
+	if (!(rctl & RCTL_EN) || !atomic_load(&g->kept->ctl.link) || len < 14)
 		return true;
 	igb_tags(g, frame, len, &tags);
 	if (len + 4 > (rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : igb_plain_max(&tags)) ||
@@ -378,7 +455,8 @@ void igb_rx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 	igb_put(g, IGB_RXQ(n, RDT), 0);
 	if (fn)
 		q->fn = fn;
-	q->wedged = false;
+	q->kept->wedged = false;
+	set_record(q->kept, IGB_RECORD_NONE);
 	q->cached = q->next = 0;
 	pthread_mutex_unlock(&q->lock);
 }
@@ -396,7 +474,7 @@ void igb_rx_reset(struct igb *g)
 void igb_rx_save(struct igb *g, unsigned n, struct uvfio_state *s)
 {
 	pthread_mutex_lock(&g->rxq[n].lock);
-	uvfio_put8(s, g->rxq[n].wedged);
+	uvfio_put8(s, g->rxq[n].kept->wedged);
 	pthread_mutex_unlock(&g->rxq[n].lock);
 }
 
@@ -405,15 +483,51 @@ void igb_rx_restore(struct igb *g, unsigned n, struct uvfio_state *s)
 	struct igb_rxq *q = &g->rxq[n];
 
 	pthread_mutex_lock(&q->lock);
-	q->wedged = uvfio_get8(s);
+	q->kept->wedged = uvfio_get8(s);
 	q->cached = q->next = 0;
 	pthread_mutex_unlock(&q->lock);
+}
+
+bool igb_rx_take_up(struct igb *g, unsigned n)
+{
+	struct igb_rxq *q = &g->rxq[n];
+	const struct igb_kept_rx *k = q->kept;
+
+	q->cached = q->next = 0;
+	if (atomic_load(&k->record.state) == IGB_RECORD_NONE)
+		return true;
+	return atomic_load(&k->record.state) <= IGB_RECORD_MARKED && k->record.count &&
+	       k->record.count <= IGB_RX_PARTS && k->record.first < k->record.size &&
+	       k->record.next < k->record.size;
+}
+
+unsigned igb_rx_finish(struct igb *g, unsigned n)
+{
+	struct igb_rxq *q = &g->rxq[n];
+	struct igb_kept_rx *k = q->kept;
+	enum igb_record state = atomic_load(&k->record.state);
+	unsigned num = k->record.count;
+	uint64_t is = 0;
+
+	if (state == IGB_RECORD_NONE)
+		return 0;
+	pthread_mutex_lock(&q->lock);
+	if (state == IGB_RECORD_READY)
+		mark(q);
+	else
+		uvfio_dma_read(q->fn->dev, k->record.ring + k->record.first * 16ull + 8, &is, 8);
+	if (state == IGB_RECORD_READY || is == mark_of(k))
+		write_parts(q);
+	end_record(g, q, n);
+	pthread_mutex_unlock(&q->lock);
+	return num;
 }
 
 int igb_rx_init(struct igb *g)
 {
 	for (unsigned n = 0; n < IGB_QUEUES; n++) {
 		pthread_mutex_init(&g->rxq[n].lock, NULL);
+		g->rxq[n].kept = &g->kept->rx[n];
 		g->rxq[n].fn = &g->fn[IGB_PF];
 	}
 	return 0;

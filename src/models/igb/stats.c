@@ -33,12 +33,12 @@ static const struct view {
 
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n)
 {
-	atomic_fetch_add_explicit(&g->reg[off >> 2], n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&g->kept->reg[off >> 2], n, memory_order_relaxed);
 }
 
 static uint64_t total(struct igb *g, const struct view *v)
 {
-	struct igb_traffic *t = &g->traffic[v->way];
+	struct igb_traffic *t = &g->kept->stats.traffic[v->way];
 	uint64_t n = 0;
 
 	if (v->what == OCTETS)
@@ -66,30 +66,61 @@ uint32_t igb_stats_read(struct igb *g, uint32_t off)
 
 		if (off == v->off && v->what != OCTETS) {
 			now = total(g, v);
-			return (uint32_t)(now - atomic_exchange(&g->taken[i], now));
+			return (uint32_t)igb_take(g, &g->kept->stats.taken[i], now);
 		}
 		if (off == v->off) {
-			n = total(g, v) - atomic_load(&g->taken[i]);
-			atomic_store(&g->shown[i], n);
+			n = total(g, v) - atomic_load(&g->kept->stats.taken[i]);
+			atomic_store(&g->kept->stats.shown[i], n);
+			igb_undo_end(g, (uint32_t)n); /* with the high half in one access */
 			return (uint32_t)n;
 		}
 		if (off == v->off + 4 && v->what == OCTETS) {
-			n = atomic_exchange(&g->shown[i], 0);
-			if (!n) /* the low half was not read: all of it goes */
-				n = total(g, v) - atomic_load(&g->taken[i]);
-			atomic_fetch_add(&g->taken[i], n);
-			return (uint32_t)(n >> 32);
+			return igb_take_shown(g, i, total(g, v));
 		}
 	}
-	return atomic_exchange(&g->reg[off >> 2], 0);
+	return igb_count_read(g, off);
+}
+
+/* ---- registers that count by themselves: they show what came since they were read ---- */
+
+bool igb_is_count(uint32_t off)
+{
+	return (off >= IGB_STATS && off < IGB_STATS_END) ||
+	       (off >= IGB_RXQ(0, 0) && off < IGB_RXQ_END && (off & 0x3f) == RQDPC);
+}
+
+static _Atomic uint64_t *count_read(struct igb *g, uint32_t off)
+{
+	unsigned i = off < IGB_STATS_END ? (off - IGB_STATS) / 4
+					 : (IGB_STATS_END - IGB_STATS) / 4 + (off >> 6 & 15);
+
+	return &g->kept->stats.read[i];
+}
+
+uint32_t igb_count_read(struct igb *g, uint32_t off)
+{
+	return (uint32_t)igb_take(g, count_read(g, off), igb_get(g, off));
+}
+
+uint32_t igb_count_get(struct igb *g, uint32_t off)
+{
+	return igb_get(g, off) - (uint32_t)atomic_load(count_read(g, off));
+}
+
+void igb_count_put(struct igb *g, uint32_t off, uint32_t n)
+{
+	igb_put(g, off, n);
+	atomic_store(count_read(g, off), 0);
 }
 
 void igb_stats_reset(struct igb *g)
 {
 	for (unsigned i = 0; i < IGB_VIEWS; i++) {
-		atomic_store(&g->taken[i], total(g, &views[i]));
-		atomic_store(&g->shown[i], 0);
+		atomic_store(&g->kept->stats.taken[i], total(g, &views[i]));
+		atomic_store(&g->kept->stats.shown[i], 0);
 	}
+	for (unsigned i = 0; i < IGB_COUNTS; i++)
+		atomic_store(&g->kept->stats.read[i], 0);
 }
 
 /* Return in which of six ranges @len bytes on the wire are. */
@@ -114,18 +145,18 @@ static void passed(struct igb_traffic *t, const uint8_t *frame, size_t len)
 
 void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len)
 {
-	passed(&g->traffic[IGB_TX], frame, len);
+	passed(&g->kept->stats.traffic[IGB_TX], frame, len);
 }
 
 void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len)
 {
-	passed(&g->traffic[IGB_RX], frame, len);
+	passed(&g->kept->stats.traffic[IGB_RX], frame, len);
 }
 
 /* Count a frame that came and was given to nobody. */
 void igb_stats_refused(struct igb *g, size_t len)
 {
-	struct igb_traffic *t = &g->traffic[IGB_RX];
+	struct igb_traffic *t = &g->kept->stats.traffic[IGB_RX];
 
 	atomic_fetch_add_explicit(&t->refused, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&t->refused_octets, len + 4, memory_order_relaxed);
@@ -170,7 +201,7 @@ static void each_number(struct igb *g, struct uvfio_state *s,
 			void (*each)(struct uvfio_state *s, _Atomic uint64_t *n))
 {
 	for (unsigned way = 0; way < 2; way++) {
-		struct igb_traffic *t = &g->traffic[way];
+		struct igb_traffic *t = &g->kept->stats.traffic[way];
 
 		for (unsigned size = 0; size < IGB_SIZES; size++) {
 			for (unsigned cast = 0; cast < CASTS; cast++)
@@ -181,8 +212,8 @@ static void each_number(struct igb *g, struct uvfio_state *s,
 		each(s, &t->refused_octets);
 	}
 	for (unsigned i = 0; i < IGB_VIEWS; i++) {
-		each(s, &g->taken[i]);
-		each(s, &g->shown[i]);
+		each(s, &g->kept->stats.taken[i]);
+		each(s, &g->kept->stats.shown[i]);
 	}
 }
 
@@ -204,4 +235,6 @@ void igb_stats_save(struct igb *g, struct uvfio_state *s)
 void igb_stats_restore(struct igb *g, struct uvfio_state *s)
 {
 	each_number(g, s, get);
+	for (unsigned i = 0; i < IGB_COUNTS; i++)
+		atomic_store(&g->kept->stats.read[i], 0);
 }

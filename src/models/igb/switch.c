@@ -117,7 +117,7 @@ static bool spoofed(struct igb *g, unsigned pool, const uint8_t *f, size_t len)
 static void report_spoof(struct igb *g, unsigned queue)
 {
 	igb_stats_add(g, IGB_SSVPC, 1);
-	atomic_fetch_or(&g->reg[IGB_WVBR >> 2], 1u << queue);
+	atomic_fetch_or(&g->kept->reg[IGB_WVBR >> 2], 1u << queue);
 	if (igb_get(g, IGB_DTXCTL) & DTXCTL_SPOOF_INT)
 		igb_irq_cause(g, ICR_DOUTSYNC);
 }

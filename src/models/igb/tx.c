@@ -15,8 +15,6 @@
 
 #include "models/igb/internal.h"
 
-#define PKT_MAX (IGB_TSO_MAX + 1024u)
-
 static bool loopback(struct igb *g)
 {
 	return atomic_load_explicit(&g->phy_loopback, memory_order_relaxed) ||
@@ -29,7 +27,7 @@ static void wedge(struct igb_txq *q, unsigned n)
 
 	if (!igb_is_master(q->fn))
 		return; /* it waits until it may */
-	q->wedged = true;
+	q->kept->wedged = true;
 	uvfio_config_set(dev, PCI_STATUS, 2,
 			 uvfio_config_get(dev, PCI_STATUS, 2) | PCI_STATUS_REC_MASTER_ABORT);
 	uvfio_log(dev, UVFIO_LOG_WARN,
@@ -125,29 +123,37 @@ static void ip_checksum(uint8_t *f, size_t len, const struct igb_context *c)
 	igb_put_be16(f + c->maclen + 10, (uint16_t)~igb_fold(igb_sum(f + c->maclen, c->iplen, 0)));
 }
 
+static void set_sent(struct igb_txq *q, uint64_t sent)
+{
+	atomic_store_explicit(&q->kept->sent, sent, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Send a large packet as many, each with a corrected copy of the headers: 7.2.4 */
 static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *c)
 {
 	size_t hdr = c->maclen + c->iplen + c->l4len, l4 = c->maclen + c->iplen, done, n;
 	uint8_t *pkt = q->pkt + IGB_HEADROOM, head[IGB_HEADROOM + 512 + 256], *f;
-	bool tcp = TUCMD_L4T(c->tucmd) == L4T_TCP, vlan = q->first_cmd & TXD_VLE, last;
+	bool tcp = TUCMD_L4T(c->tucmd) == L4T_TCP, vlan = q->s.first_cmd & TXD_VLE, last;
 	uint32_t seq = 0, flg = igb_get(g, IGB_DTXTCPFLGL), mask;
+	uint64_t frames = 0;
 	uint16_t id = 0;
 
-	if (!c->mss || hdr > 512 || hdr + c->mss > IGB_FRAME_MAX || hdr >= q->len ||
+	if (!c->mss || hdr > 512 || hdr + c->mss > IGB_FRAME_MAX || hdr >= q->s.len ||
 	    c->maclen < 14 || c->iplen < (c->tucmd & TUCMD_IPV4 ? 20u : 40u) ||
 	    c->l4len < (tcp ? 20u : 8u) || TUCMD_L4T(c->tucmd) > L4T_TCP) {
 		igb_stats_add(g, IGB_TSCTC + 4, 1); /* TSCTFC */
 		return;
 	}
-	igb_stats_add(g, IGB_TSCTC, 1);
+	if (!q->skip)
+		igb_stats_add(g, IGB_TSCTC, 1);
 	memcpy(head, pkt, hdr);
 	if (c->tucmd & TUCMD_IPV4)
 		id = igb_be16(head + c->maclen + 4);
 	if (tcp)
 		seq = igb_be32(head + l4 + 4);
-	for (done = 0; done < q->len - hdr; done += n) {
-		n = q->len - hdr - done;
+	for (done = 0; done < q->s.len - hdr; done += n) {
+		n = q->s.len - hdr - done;
 		last = n <= c->mss;
 		if (!last)
 			n = c->mss;
@@ -170,75 +176,81 @@ static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *
 		} else {
 			igb_put_be16(f + l4 + 4, (uint32_t)(8 + n));
 		}
-		if (q->first_opt & POPTS_IXSM)
+		if (q->s.first_opt & POPTS_IXSM)
 			ip_checksum(f, hdr, c);
-		if (q->first_opt & POPTS_TXSM)
+		if (q->s.first_opt & POPTS_TXSM)
 			l4_checksum(f, hdr + n, c, (uint32_t)(c->l4len + n));
+		if (frames++ < q->skip)
+			continue;
 		emit(g, q, f, hdr + n, vlan, c->vlan);
+		set_sent(q, q->index | frames << IGB_SENT_SHIFT);
 	}
 }
 
 static void send_advanced(struct igb *g, struct igb_txq *q)
 {
-	const struct igb_context *c = &q->ctx[q->first_opt >> 4 & 1];
+	const struct igb_context *c = &q->s.ctx[q->s.first_opt >> 4 & 1];
 	uint8_t *f = q->pkt + IGB_HEADROOM;
 
-	if (q->first_cmd & TXD_TSE) {
+	if (q->s.first_cmd & TXD_TSE) {
 		segment(g, q, c);
 		return;
 	}
-	if (q->first_opt & POPTS_IXSM)
-		ip_checksum(f, q->len, c);
-	if (q->first_opt & POPTS_TXSM)
-		l4_checksum(f, q->len, c, 0);
-	emit(g, q, f, q->len, q->first_cmd & TXD_VLE, c->vlan);
+	if (q->s.first_opt & POPTS_IXSM)
+		ip_checksum(f, q->s.len, c);
+	if (q->s.first_opt & POPTS_TXSM)
+		l4_checksum(f, q->s.len, c, 0);
+	emit(g, q, f, q->s.len, q->s.first_cmd & TXD_VLE, c->vlan);
 }
 
 /* Send, with a checksum from CSS to the end at CSO; offsets are the first descriptor's. 7.2.2.1 */
 static void send_legacy(struct igb *g, struct igb_txq *q, const struct igb_desc *last)
 {
 	uint8_t *f = q->pkt + IGB_HEADROOM;
-	size_t cso = q->first_cmd >> 16 & 0xff, css = q->first_opt >> 8 & 0xff;
+	size_t cso = q->s.first_cmd >> 16 & 0xff, css = q->s.first_opt >> 8 & 0xff;
 
-	if (last->cmd & TXD_IC && css < q->len && cso + 2 <= q->len)
-		igb_put_be16(f + cso, (uint16_t)~igb_fold(igb_sum(f + css, q->len - css, 0)));
-	emit(g, q, f, q->len, last->cmd & TXD_VLE, (uint16_t)(last->opt >> 16));
+	if (last->cmd & TXD_IC && css < q->s.len && cso + 2 <= q->s.len)
+		igb_put_be16(f + cso, (uint16_t)~igb_fold(igb_sum(f + css, q->s.len - css, 0)));
+	emit(g, q, f, q->s.len, last->cmd & TXD_VLE, (uint16_t)(last->opt >> 16));
 }
 
 static bool gather(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 {
-	size_t n = d->cmd & 0xffff, max = PKT_MAX;
+	size_t n = d->cmd & 0xffff, max = IGB_PKT_MAX;
 
-	if (!q->started) {
-		q->started = true;
-		q->bad = false;
-		q->len = 0;
-		q->first_cmd = d->cmd;
-		q->first_opt = d->opt;
+	if (!q->s.started) {
+		q->s.started = true;
+		q->s.bad = false;
+		q->s.len = 0;
+		q->s.first_cmd = d->cmd;
+		q->s.first_opt = d->opt;
 		/* Offsets above the packet's first bytes cannot be asked for again. */
 	}
-	if (!(q->first_cmd & TXD_DEXT && q->first_cmd & TXD_TSE))
+	if (!(q->s.first_cmd & TXD_DEXT && q->s.first_cmd & TXD_TSE))
 		max = IGB_FRAME_MAX;
-	if (q->bad || n > max - q->len) {
-		q->bad = true; /* longer than the packet buffer: not sent */
+	if (q->s.bad || n > max - q->s.len) {
+		q->s.bad = true; /* longer than the packet buffer: not sent */
 		return true;
 	}
-	if (n && uvfio_dma_read(q->fn->dev, d->addr, q->pkt + IGB_HEADROOM + q->len, n))
+	if (n && uvfio_dma_read(q->fn->dev, d->addr, q->pkt + IGB_HEADROOM + q->s.len, n))
 		return false;
-	q->len += n;
+	/* of a packet that has no end yet the next process has no other copy */
+	if (!(d->cmd & TXD_EOP) && uvfio_lasting_access(g->dev))
+		memcpy(q->kept->packet + q->s.len, q->pkt + IGB_HEADROOM + q->s.len, n);
+	q->s.len += (uint32_t)n;
 	return true;
 }
 
 static void set_context(struct igb_txq *q, const struct igb_desc *d)
 {
-	struct igb_context *c = &q->ctx[d->opt >> 4 & 1];
+	struct igb_context *c = &q->s.ctx[d->opt >> 4 & 1];
 
 	c->iplen = d->addr & 0x1ff;
 	c->maclen = d->addr >> 9 & 0x7f;
 	c->vlan = (uint16_t)(d->addr >> 16);
 	c->tucmd = d->cmd;
 	c->l4len = d->opt >> 8 & 0xff;
-	c->mss = d->opt >> 16;
+	c->mss = (uint16_t)(d->opt >> 16);
 }
 
 /* Carry out one descriptor: false when a read was aborted. */
@@ -254,10 +266,10 @@ static bool execute(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 		return false;
 	if (!(d->cmd & TXD_EOP))
 		return true;
-	q->started = false;
-	if (q->bad || !q->len)
+	q->s.started = false;
+	if (q->s.bad || !q->s.len)
 		return true;
-	if (q->first_cmd & TXD_DEXT)
+	if (q->s.first_cmd & TXD_DEXT)
 		send_advanced(g, q);
 	else
 		send_legacy(g, q, d);
@@ -270,8 +282,73 @@ static bool enabled(struct igb *g, const struct igb_txq *q, unsigned n)
 		return false;
 	return igb_get(g, IGB_TXQ(n, TXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_TCTL) & TCTL_EN &&
 	       !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
-	       atomic_load_explicit(&g->link, memory_order_relaxed) &&
+	       atomic_load_explicit(&g->kept->ctl.link, memory_order_relaxed) &&
 	       !atomic_load_explicit(&q->fn->halt, memory_order_relaxed);
+}
+
+/* ---- what was carried out is kept, so that it can be finished (kept.h) ---- */
+
+static void set_record(struct igb_kept_tx *k, enum igb_record valid)
+{
+	atomic_store_explicit(&k->record.valid, valid, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* No descriptor has that in its last four bytes: all reserved bits are set, and DD is not. */
+#define MARK 0xfffffffeu
+
+static void write_status(struct igb_txq *q, uint32_t status)
+{
+	const struct igb_kept_tx *k = q->kept;
+
+	uvfio_dma_write(q->fn->dev, k->record.ring + k->record.index * 16ull + 12, &status, 4);
+}
+
+/* Write the head to where the driver wants it, instead of descriptors: 7.2.3 */
+static void write_head(struct igb *g, struct igb_txq *q, unsigned n)
+{
+	uint32_t wb = igb_get(g, IGB_TXQ(n, TDWBAL)), head = igb_get(g, IGB_TXQ(n, TDH));
+
+	uvfio_dma_write(q->fn->dev, (wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32,
+			&head, 4);
+}
+
+/* Move the head behind the descriptor of the record. */
+static void move_head(struct igb *g, struct igb_txq *q, unsigned n)
+{
+	struct igb_kept_tx *k = q->kept;
+
+	k->state = k->record.state;
+	igb_put(g, IGB_TXQ(n, TDH), k->record.next);
+}
+
+static void mark(struct igb_txq *q)
+{
+	write_status(q, MARK);
+	set_record(q->kept, IGB_RECORD_MARKED);
+}
+
+/* Descriptor @d at @index was carried out: move the head, and write back. With the queue's lock. */
+static void commit(struct igb *g, struct igb_txq *q, unsigned n, const struct igb_desc *d,
+		   uint64_t ring, uint32_t next)
+{
+	struct igb_kept_tx *k = q->kept;
+
+	k->record.report = d->cmd & TXD_RS && !(igb_get(g, IGB_TXQ(n, TDWBAL)) & 1);
+	k->record.index = (uint16_t)q->index;
+	k->record.next = (uint16_t)next;
+	k->record.status = d->cmd & TXD_DEXT ? TXD_DD : d->opt | TXD_DD;
+	k->record.ring = ring;
+	k->record.state = q->s;
+	set_record(k, IGB_RECORD_READY);
+	set_sent(q, IGB_SENT_NONE);
+	move_head(g, q, n);
+	if (k->record.report) {
+		if (uvfio_lasting_access(g->dev))
+			mark(q);
+		write_status(q, k->record.status);
+	}
+	set_record(k, IGB_RECORD_NONE);
 }
 
 /* Run queue @n up to its tail; true if something was reported. With its lock. */
@@ -280,7 +357,7 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) | (uint64_t)igb_get(g, IGB_TXQ(n, TDBAH))
 								<< 32;
 	uint32_t size = igb_get(g, IGB_TXQ(n, TDLEN)) / 16, head = igb_get(g, IGB_TXQ(n, TDH));
-	uint32_t wb = igb_get(g, IGB_TXQ(n, TDWBAL)), tail, count, i, status;
+	uint32_t tail, count, i;
 	bool report = false;
 
 	while (enabled(g, q, n)) {
@@ -295,29 +372,21 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 			break;
 		}
 		for (i = 0; i < count; i++) {
+			q->index = head;
 			if (!execute(g, q, &q->batch[i])) {
 				wedge(q, n);
 				break;
 			}
-			if (q->batch[i].cmd & TXD_RS) {
-				report = true;
-				if (wb & 1)
-					continue;
-				status = q->batch[i].cmd & TXD_DEXT ? TXD_DD
-								    : q->batch[i].opt | TXD_DD;
-				uvfio_dma_write(q->fn->dev, ring + (head + i) * 16ull + 12, &status,
-						4);
-			}
+			q->skip = 0;
+			head = head + 1 == size ? 0 : head + 1;
+			report |= q->batch[i].cmd & TXD_RS;
+			commit(g, q, n, &q->batch[i], ring, head);
 		}
-		head = head + i == size ? 0 : head + i;
-		igb_put(g, IGB_TXQ(n, TDH), head);
 		if (i < count)
 			break;
 	}
-	if (report && wb & 1) /* 7.2.3: the head instead of the descriptors */
-		uvfio_dma_write(q->fn->dev,
-				(wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32, &head,
-				4);
+	if (report && igb_get(g, IGB_TXQ(n, TDWBAL)) & 1)
+		write_head(g, q, n);
 	return report;
 }
 
@@ -325,7 +394,7 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 static bool have_buffer(struct igb_txq *q)
 {
 	if (!q->pkt)
-		q->pkt = malloc(IGB_HEADROOM + PKT_MAX + 64);
+		q->pkt = malloc(IGB_HEADROOM + IGB_PKT_MAX + 64);
 	return q->pkt;
 }
 
@@ -335,7 +404,7 @@ void igb_tx_kick(struct igb *g, unsigned n)
 	bool report = false;
 
 	pthread_mutex_lock(&q->lock);
-	if (have_buffer(q) && !q->wedged)
+	if (have_buffer(q) && !q->kept->wedged)
 		report = run(g, q, n);
 	pthread_mutex_unlock(&q->lock);
 	if (report)
@@ -361,8 +430,12 @@ void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 	igb_put(g, IGB_TXQ(n, TDT), 0);
 	if (fn)
 		q->fn = fn;
-	q->wedged = q->bad = q->started = false;
-	memset(q->ctx, 0, sizeof(q->ctx));
+	q->kept->wedged = false;
+	q->s = (struct igb_tx_state){ 0 };
+	q->skip = 0;
+	set_record(q->kept, IGB_RECORD_NONE);
+	set_sent(q, IGB_SENT_NONE);
+	q->kept->state = q->s;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -400,12 +473,12 @@ void igb_tx_save(struct igb *g, unsigned n, struct uvfio_state *s)
 	uint32_t len;
 
 	pthread_mutex_lock(&q->lock);
-	len = q->started && !q->bad ? (uint32_t)q->len : 0;
-	uvfio_put8(s, (uint8_t)(q->wedged | q->bad << 1 | q->started << 2));
-	save_context(&q->ctx[0], s);
-	save_context(&q->ctx[1], s);
-	uvfio_put32(s, q->first_cmd);
-	uvfio_put32(s, q->first_opt);
+	len = q->s.started && !q->s.bad ? (uint32_t)q->s.len : 0;
+	uvfio_put8(s, (uint8_t)(q->kept->wedged | q->s.bad << 1 | q->s.started << 2));
+	save_context(&q->s.ctx[0], s);
+	save_context(&q->s.ctx[1], s);
+	uvfio_put32(s, q->s.first_cmd);
+	uvfio_put32(s, q->s.first_opt);
 	uvfio_put32(s, len);
 	if (len)
 		uvfio_put_bytes(s, q->pkt + IGB_HEADROOM, len);
@@ -417,20 +490,20 @@ static int load_queue(struct igb_txq *q, unsigned n, struct uvfio_state *s)
 {
 	uint8_t flags = uvfio_get8(s);
 	uint32_t len;
-	size_t max = PKT_MAX;
+	size_t max = IGB_PKT_MAX;
 
-	load_context(&q->ctx[0], s);
-	load_context(&q->ctx[1], s);
-	q->first_cmd = uvfio_get32(s);
-	q->first_opt = uvfio_get32(s);
+	load_context(&q->s.ctx[0], s);
+	load_context(&q->s.ctx[1], s);
+	q->s.first_cmd = uvfio_get32(s);
+	q->s.first_opt = uvfio_get32(s);
 	len = uvfio_get32(s);
-	q->wedged = flags & 1;
-	q->bad = flags & 2;
-	q->started = flags & 4;
-	q->len = 0;
-	if (!(q->first_cmd & TXD_DEXT && q->first_cmd & TXD_TSE))
+	q->kept->wedged = flags & 1;
+	q->s.bad = flags & 2;
+	q->s.started = flags & 4;
+	q->s.len = 0;
+	if (!(q->s.first_cmd & TXD_DEXT && q->s.first_cmd & TXD_TSE))
 		max = IGB_FRAME_MAX;
-	if (flags > 7 || len > max || (len && (!q->started || q->bad)))
+	if (flags > 7 || len > max || (len && (!q->s.started || q->s.bad)))
 		return uvfio_load_error(s, "transmit queue %u: %u bytes of a packet, flags %xh", n,
 					len, flags);
 	if (!len)
@@ -438,7 +511,7 @@ static int load_queue(struct igb_txq *q, unsigned n, struct uvfio_state *s)
 	if (!have_buffer(q))
 		return uvfio_load_error(s, "transmit queue %u: no memory", n);
 	uvfio_get_bytes(s, q->pkt + IGB_HEADROOM, len);
-	q->len = len;
+	q->s.len = len;
 	return 0;
 }
 
@@ -452,10 +525,61 @@ int igb_tx_restore(struct igb *g, unsigned n, struct uvfio_state *s)
 	return err;
 }
 
+/* ---- a process was killed ---- */
+
+bool igb_tx_take_up(struct igb *g, unsigned n)
+{
+	struct igb_txq *q = &g->txq[n];
+	const struct igb_kept_tx *k = q->kept;
+	enum igb_record valid = atomic_load(&k->record.valid);
+	const struct igb_tx_state *s = valid ? &k->record.state : &k->state;
+	uint32_t len = s->started ? s->len : 0;
+	uint64_t sent = atomic_load(&k->sent);
+
+	if (valid > IGB_RECORD_MARKED || len > IGB_PKT_MAX || (len && !have_buffer(q)))
+		return false;
+	q->s = *s;
+	if (len)
+		memcpy(q->pkt + IGB_HEADROOM, k->packet, len);
+	q->skip = 0;
+	if (!valid && sent != IGB_SENT_NONE && (sent & 0xffff) == igb_get(g, IGB_TXQ(n, TDH)))
+		q->skip = (unsigned)(sent >> IGB_SENT_SHIFT);
+	return true;
+}
+
+unsigned igb_tx_finish(struct igb *g, unsigned n)
+{
+	struct igb_txq *q = &g->txq[n];
+	struct igb_kept_tx *k = q->kept;
+	enum igb_record valid = atomic_load(&k->record.valid);
+	uint32_t is = 0;
+
+	pthread_mutex_lock(&q->lock);
+	if (valid) {
+		set_sent(q, IGB_SENT_NONE);
+		move_head(g, q, n);
+	}
+	if (valid && k->record.report) {
+		if (valid == IGB_RECORD_READY)
+			mark(q);
+		else
+			uvfio_dma_read(q->fn->dev, k->record.ring + k->record.index * 16ull + 12,
+				       &is, 4);
+		if (valid == IGB_RECORD_READY || is == MARK)
+			write_status(q, k->record.status);
+	}
+	set_record(k, IGB_RECORD_NONE);
+	if (igb_get(g, IGB_TXQ(n, TDWBAL)) & 1 && igb_get(g, IGB_TXQ(n, TXDCTL)) & QUEUE_ENABLE)
+		write_head(g, q, n);
+	pthread_mutex_unlock(&q->lock);
+	return valid ? 1 : 0;
+}
+
 int igb_tx_init(struct igb *g)
 {
 	for (unsigned n = 0; n < IGB_QUEUES; n++) {
 		pthread_mutex_init(&g->txq[n].lock, NULL);
+		g->txq[n].kept = &g->kept->tx[n];
 		g->txq[n].fn = &g->fn[IGB_PF];
 	}
 	return 0;

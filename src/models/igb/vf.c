@@ -106,8 +106,8 @@ static void hand_over(struct igb_fn *fn, struct igb_fn *to)
 void igb_vf_reset(struct igb *g, unsigned vf)
 {
 	hand_over(&g->fn[vf], NULL);
-	atomic_fetch_and(&g->reg[IGB_VFRE >> 2], ~(1u << vf));
-	atomic_fetch_and(&g->reg[IGB_VFTE >> 2], ~(1u << vf));
+	atomic_fetch_and(&g->kept->reg[IGB_VFRE >> 2], ~(1u << vf));
+	atomic_fetch_and(&g->kept->reg[IGB_VFTE >> 2], ~(1u << vf));
 	igb_irq_vf_reset(g, vf);
 	igb_mbx_vf_reset(g, vf);
 }

@@ -73,7 +73,8 @@ static void save_registers(struct igb_fn *fn, struct uvfio_state *s)
 		uint32_t pf = own_register(fn->index, off);
 
 		if (pf != IGB_NOWHERE)
-			uvfio_put32(s, igb_get(fn->g, pf));
+			uvfio_put32(s, igb_is_count(pf) ? igb_count_get(fn->g, pf)
+							: igb_get(fn->g, pf));
 	}
 }
 
@@ -87,7 +88,10 @@ static int load_registers(struct igb_fn *fn, struct uvfio_state *s)
 		v = uvfio_get32(s);
 		if (!igb_reg_possible(pf, v))
 			return uvfio_load_error(s, "register %xh: %xh", off, v);
-		igb_put(fn->g, pf, v);
+		if (igb_is_count(pf))
+			igb_count_put(fn->g, pf, v);
+		else
+			igb_put(fn->g, pf, v);
 	}
 	return 0;
 }

@@ -515,7 +515,7 @@ static void test_stop(void **state)
 		{ "edu", 0, EDU_LIVE, true },
 		{ "testdev", REGS, TD_SCRATCH32, true },
 		{ "testdev,ram_memory=on", REGS, TD_SCRATCH32, false },
-		{ "igb", 0, 0x0038 /* VET */, false },
+		{ "igb", 0, 0x0038 /* VET */, true },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
