@@ -42,6 +42,7 @@ struct pci_irq_sink {
 	void *arg;
 	void (*err)(void *arg, bool fatal);
 	void (*pme)(void *arg);
+	void (*nobody)(void *arg); /* a message was sent while none are; any thread, no lock */
 };
 
 /* The struct itself is defined in internal.h, for pci/ alone. */
@@ -211,6 +212,8 @@ uint64_t pci_function_state_size(pci_function *fn);
 void pci_msix_set_mask(pci_function *fn, unsigned vector, bool mask);
 /* True if it is masked. */
 bool pci_msix_masked(const pci_function *fn, unsigned vector);
+/* True if message @vector, of MSI-X or of MSI, waits for its mask to go. */
+bool pci_vector_pending(const pci_function *fn, bool msix, unsigned vector);
 
 /* ---- memory that outlives the process (lasting.c) ---- */
 

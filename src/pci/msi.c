@@ -36,6 +36,14 @@ static void send(pci_function *fn, unsigned vector)
 		sink->msi(sink->arg, vector);
 }
 
+static void tell_nobody(pci_function *fn)
+{
+	const struct pci_irq_sink *sink = pci_sink(fn);
+
+	if (sink && sink->nobody)
+		sink->nobody(sink->arg);
+}
+
 /* Have the message go its way, if any are sent now. */
 static void message(pci_function *dev, unsigned vector, bool late)
 {
@@ -55,6 +63,7 @@ static void message(pci_function *dev, unsigned vector, bool late)
 		break;
 	default:
 		tell(dev, EVENT_NOBODY, vector);
+		tell_nobody(dev);
 		goto out;
 	}
 	if (!word) {
@@ -533,6 +542,14 @@ bool pci_msix_masked(const pci_function *fn, unsigned vector)
 {
 	return fn->cap.msix && vector < fn->msix.info.vectors &&
 	       atomic_load(&fn->msix.vec[vector]) & VEC_MASKED;
+}
+
+bool pci_vector_pending(const pci_function *fn, bool msix, unsigned vector)
+{
+	const atomic_uint *words = msix ? fn->msix.vec : fn->msi.vec;
+
+	return vector < (msix ? fn->msix.info.vectors : fn->msi.vectors) &&
+	       atomic_load(&words[vector]) & VEC_PENDING;
 }
 
 enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)

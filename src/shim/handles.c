@@ -116,6 +116,26 @@ struct shim_handle *shim_handle_find(dev_t dev, ino_t ino)
 	return found;
 }
 
+void shim_handles_each(void (*fn)(struct uapi_file *f))
+{
+	struct shim_handle *h, *held[64];
+	unsigned n = 0;
+
+	if (!atomic_load_explicit(&live, memory_order_acquire))
+		return;
+	rcu_read_begin();
+	for (unsigned i = 0; i < BUCKETS; i++)
+		cds_list_for_each_entry_rcu(h, &table[i], node)
+			if (n < ARRAY_SIZE(held) && !h->dead && ref_get_live(&h->refs))
+				held[n++] = h;
+	rcu_read_end();
+	/* the last reference waits for readers */
+	for (unsigned i = 0; i < n; i++) {
+		fn(held[i]->file);
+		shim_handle_put(held[i]);
+	}
+}
+
 static struct shim_handle *find_pos(int64_t pos)
 {
 	struct shim_handle *h;

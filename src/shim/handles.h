@@ -141,4 +141,6 @@ void shim_left_say(void);
  * which is returned.
  */
 bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char *link), void *arg);
+/* Call @fn for the open files of this process: 64 of them, if there are more. */
+void shim_handles_each(void (*fn)(struct uapi_file *f));
 #endif

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/rcu.h"
 #include "check/check.h"
 #include "far/link.h"
@@ -342,6 +343,25 @@ static void init_alive(void)
 	}
 	shim.alive = page;
 	*shim.alive = 1;
+}
+
+static long look_back(void *unused)
+{
+	shim_handles_each(uapi_file_look_back);
+	return 0;
+}
+
+/*
+ * exit() or the end of main(): what the program leaves undone is a report. Nothing is closed: other
+ * threads may be at work. An end by a signal, by _exit() or by exec leaves nothing undone.
+ */
+__attribute__((destructor)) static void at_exit(void)
+{
+	CALL_FRAME("exit", CALL_SITE());
+
+	if (shim.run_len && event_wanted(EVENT_PLACE) &&
+	    sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) == shim.pid)
+		shim_run(look_back, NULL);
 }
 
 __attribute__((constructor(101))) static void shim_init(void)

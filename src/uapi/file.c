@@ -118,6 +118,14 @@ void uapi_file_set_closed(struct uapi_file *f)
 	atomic_store(&f->closed, true);
 }
 
+void uapi_file_look_back(struct uapi_file *f)
+{
+	struct vfio_device *dev = uapi_file_device(f);
+
+	if (dev && dev->ops->look_back)
+		dev->ops->look_back(dev);
+}
+
 bool uapi_file_is_closed(const struct uapi_file *f)
 {
 	return atomic_load_explicit(&f->closed, memory_order_relaxed);

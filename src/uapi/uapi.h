@@ -54,6 +54,8 @@ struct vfio_device *uapi_file_device(const struct uapi_file *f);
 /* Say that no descriptor of @f is left: mappings may keep it open. True ever after. */
 void uapi_file_set_closed(struct uapi_file *f);
 bool uapi_file_is_closed(const struct uapi_file *f);
+/* The process ends, and @f is open: report what that leaves undone (vfio_device_ops.look_back). */
+void uapi_file_look_back(struct uapi_file *f);
 
 /* Return what the file has of these. */
 #define UAPI_CAN_READ  1u

@@ -180,6 +180,8 @@ struct vfio_device_ops {
 	struct iommu_target *(*target)(struct vfio_device *dev);
 	/* Return VFIO_PCI_ATOMIC_COMP*: AtomicOps that memory completes for it. NULL: 0. */
 	uint32_t (*atomics)(struct vfio_device *dev);
+	/* the process ends: report what the user has left undone; may be NULL, does not wait */
+	void (*look_back)(struct vfio_device *dev);
 };
 
 /*

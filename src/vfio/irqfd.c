@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -31,6 +32,8 @@
 /* in vfio_trigger.fd */
 #define LOOK_FIRST (1 << 30) /* a blocking description */
 #define KEPT	   (1 << 29) /* no descriptor, but a key of keeper.c */
+#define FAR	   (1 << 28) /* another process's, whose readers are not seen */
+#define FLAGS	   (LOOK_FIRST | FAR)
 
 /* True if @fd is ready for @events. Does not wait, nor is it interrupted. */
 static bool ready(int fd, short events)
@@ -99,6 +102,8 @@ static int keep_eventfd(int fd)
 void vfio_trigger_init(struct vfio_trigger *t)
 {
 	atomic_init(&t->fd, -1);
+	atomic_init(&t->signals, 0);
+	atomic_init(&t->first, 0);
 }
 
 int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
@@ -115,9 +120,12 @@ int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
 			fl = sys_call(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
 			if (fl < 0 || !(fl & O_NONBLOCK))
 				own |= LOOK_FIRST;
+			own |= client_now || client_given.num_fds ? FAR : 0;
 		}
 		if (own < 0)
 			return own;
+		/* a signal of the old one that is counted here makes one too many, which is safe */
+		atomic_store(&t->signals, 0);
 	}
 	*old = atomic_exchange_explicit(&t->fd, own, memory_order_acq_rel);
 	return 0;
@@ -136,7 +144,7 @@ void vfio_trigger_release(const int *old, unsigned n)
 		if (old[i] & KEPT)
 			vfio_keeper_drop(old[i] & ~KEPT);
 		else
-			fd_close_private(old[i] & ~LOOK_FIRST);
+			fd_close_private(old[i] & ~FLAGS);
 	}
 }
 
@@ -154,23 +162,29 @@ bool vfio_trigger_is_set(const struct vfio_trigger *t)
 	return atomic_load_explicit(&t->fd, memory_order_relaxed) >= 0;
 }
 
-void vfio_trigger_signal(struct vfio_trigger *t)
+uint64_t vfio_trigger_signal(struct vfio_trigger *t)
 {
 	const uint64_t one = 1;
+	uint64_t n = 0;
 	int fd;
 
 	rcu_read_begin();
 	fd = atomic_load_explicit(&t->fd, memory_order_acquire);
 	if (fd >= 0 && fd & KEPT) {
 		vfio_keeper_signal(fd & ~KEPT);
+		n = 1;
 	} else if (fd >= 0) {
-		int own = fd & ~LOOK_FIRST;
+		int own = fd & ~FLAGS;
 
 		/* -EAGAIN is a full counter: the client has its wake-up already */
 		if (!(fd & LOOK_FIRST) || ready(own, POLLOUT))
 			sys_write(own, &one, sizeof(one));
+		n = atomic_fetch_add_explicit(&t->signals, 1, memory_order_relaxed) + 1;
+		if (n == 1)
+			atomic_store_explicit(&t->first, now_ns(), memory_order_relaxed);
 	}
 	rcu_read_end();
+	return n;
 }
 
 void vfio_trigger_request(struct vfio_trigger *t, const char *name, unsigned count)
@@ -243,58 +257,109 @@ close:
 	return ret;
 }
 
-/* Return the number that the kernel gave the eventfd @fd (fdinfo, since Linux 5.2), or -1. */
-static long eventfd_id(int fd)
+/* Read /proc/self/fdinfo of @fd to @text: false, it cannot be read. */
+static bool read_fdinfo(int fd, char *text, size_t size)
 {
-	static const char key[] = "eventfd-id:";
-	char path[48], text[512];
-	const char *at;
+	char path[48];
 	ssize_t n;
 	int info;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	info = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
 	if (info < 0)
-		return -1;
-	n = sys_read(info, text, sizeof(text) - 1);
+		return false;
+	n = sys_read(info, text, size - 1);
 	sys_close(info);
-	if (n <= 0)
-		return -1;
-	text[n] = 0;
-	at = strstr(text, key);
+	text[n > 0 ? n : 0] = 0;
+	return n > 0;
+}
+
+/* Return the number that the kernel gave the eventfd @fd (fdinfo, since Linux 5.2), or -1. */
+static long eventfd_id(int fd)
+{
+	static const char key[] = "eventfd-id:";
+	char text[512];
+	const char *at = read_fdinfo(fd, text, sizeof(text)) ? strstr(text, key) : NULL;
+
 	return at ? strtol(at + sizeof(key) - 1, NULL, 10) : -1;
 }
 
-bool vfio_virqfd_orphaned(const struct vfio_virqfd *v)
+/* Call @fn for each descriptor of the program's until it returns true. -1: they are not known. */
+static int each_descriptor(bool (*fn)(int fd, void *arg), void *arg)
 {
 	/* man 2 getdents: ino, off, reclen, type, name */
 	enum { RECLEN = 16, NAME = 19 };
+	int dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), found = 0;
 	char buf[2048] __attribute__((aligned(8)));
-	long id = eventfd_id(v->fd), n;
-	bool orphaned = false;
-	int dir;
+	long n = -1;
 
-	if (v->far)
-		return false;
-	dir = id < 0 ? -1 : sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (dir < 0)
-		return false;
-	while ((n = sys_call(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
-		for (long at = 0; at < n; at += *(const uint16_t *)(buf + at + RECLEN)) {
+	while (dir >= 0 && !found &&
+	       (n = sys_call(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
+		for (long at = 0; at < n && !found; at += *(const uint16_t *)(buf + at + RECLEN)) {
 			const char *name = buf + at + NAME;
 			int fd;
 
 			if (*name < '0' || *name > '9')
 				continue;
 			fd = atoi(name);
-			if (fd != dir && !fd_is_private(fd) && eventfd_id(fd) == id)
-				goto out;
+			found = fd != dir && !fd_is_private(fd) && fn(fd, arg);
 		}
 	}
-	orphaned = !n;
-out:
-	sys_close(dir);
-	return orphaned;
+	if (dir >= 0)
+		sys_close(dir);
+	return n < 0 ? -1 : found;
+}
+
+static bool is_same_eventfd(int fd, void *id)
+{
+	return eventfd_id(fd) == *(const long *)id;
+}
+
+bool vfio_virqfd_orphaned(const struct vfio_virqfd *v)
+{
+	long id = eventfd_id(v->fd);
+
+	return !v->far && id >= 0 && !each_descriptor(is_same_eventfd, &id);
+}
+
+/* True if an eventfd may be heard through @fd by who does not read it. */
+static bool hears(int fd, void *unused)
+{
+	static const char kvm[] = "anon_inode:kvm-vm", ring[] = "anon_inode:[io_uring]",
+			  epoll[] = "anon_inode:[eventpoll]";
+	char path[SYS_FD_NAME], text[4096];
+	const char *at;
+	long n;
+
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)sys_fd_name_in(path, "/proc/self/fd/", fd),
+		     (long)text, sizeof(text) - 1, 0, 0);
+	text[n > 0 ? n : 0] = 0;
+	if (!strcmp(text, kvm) || !strcmp(text, ring))
+		return true;
+	if (strcmp(text, epoll))
+		return false;
+	if (!read_fdinfo(fd, text, sizeof(text)) || strlen(text) == sizeof(text) - 1)
+		return true;
+	for (at = text; (at = strstr(at, " events:")); at++)
+		if (strtoul(at + 8, NULL, 16) & EPOLLET)
+			return true;
+	return false;
+}
+
+bool vfio_trigger_unread(const struct vfio_trigger *t)
+{
+	static const char key[] = "eventfd-count:";
+	uint64_t signals = atomic_load(&t->signals);
+	int fd = atomic_load(&t->fd);
+	char text[512];
+	const char *at;
+
+	if (!signals || fd < 0 || fd & (KEPT | FAR) ||
+	    !read_fdinfo(fd & ~FLAGS, text, sizeof(text)))
+		return false;
+	at = strstr(text, key);
+	return at && strtoull(at + sizeof(key) - 1, NULL, 16) == signals &&
+	       !each_descriptor(hears, NULL);
 }
 
 void vfio_virqfd_free(struct vfio_virqfd *v)

@@ -13,6 +13,7 @@
 #define VFIO_IRQFD_H
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/loop.h"
 
@@ -21,6 +22,8 @@ int vfio_check_eventfd(int fd);
 
 struct vfio_trigger {
 	atomic_int fd; /* private duplicate and how it is written (irqfd.c), or -1 */
+	/* since it was set last: how often it was written, and when at first (now_ns()) */
+	atomic_ullong signals, first;
 };
 /** vfio_trigger_init - make a trigger that signals nothing */
 void vfio_trigger_init(struct vfio_trigger *t);
@@ -42,8 +45,20 @@ int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old);
 void vfio_trigger_release(const int *old, unsigned n);
 /** vfio_trigger_is_set - true if it signals an eventfd */
 bool vfio_trigger_is_set(const struct vfio_trigger *t);
-/** vfio_trigger_signal - add 1 to the eventfd's counter; a full one stays. Does not block. */
-void vfio_trigger_signal(struct vfio_trigger *t);
+/**
+ * vfio_trigger_signal - add 1 to the eventfd's counter; a full one stays. Does not block.
+ *
+ * Return: how often that was done since the eventfd was set; 0: there is none.
+ */
+uint64_t vfio_trigger_signal(struct vfio_trigger *t);
+/**
+ * vfio_trigger_unread - true if nobody has read the eventfd since it was set
+ *
+ * It is certain then: the counter has all signals, and nobody in this process hears of them without
+ * reading (KVM, io_uring, an edge-triggered epoll). Reads /proc, which is slow. Of a client that is
+ * another process (base/client.h) it is never true.
+ */
+bool vfio_trigger_unread(const struct vfio_trigger *t);
 
 /**
  * vfio_trigger_request - signal REQ by @t: the host wants the device @name back, for the @count-th

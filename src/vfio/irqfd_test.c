@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -381,6 +382,49 @@ static void virqfd_orphaned(void **state)
 	loop_free(l);
 }
 
+/* An eventfd that nobody has read; and who may hear of one without reading it. */
+static void unread_is_told(void **state)
+{
+	struct client_given given = client_given;
+	int fd = eventfd(0, EFD_NONBLOCK), poll = epoll_create1(0);
+	struct epoll_event e = { .events = EPOLLIN };
+	struct vfio_trigger t;
+	uint64_t n;
+
+	vfio_trigger_init(&t);
+	assert_int_equal(vfio_trigger_signal(&t), 0);
+	assert_int_equal(vfio_trigger_set(&t, fd), 0);
+	assert_false(vfio_trigger_unread(&t));
+	assert_int_equal(vfio_trigger_signal(&t), 1);
+	assert_int_equal(vfio_trigger_signal(&t), 2);
+	assert_true(vfio_trigger_unread(&t));
+	assert_int_equal(epoll_ctl(poll, EPOLL_CTL_ADD, fd, &e), 0);
+	assert_true(vfio_trigger_unread(&t));
+	e.events |= EPOLLET;
+	assert_int_equal(epoll_ctl(poll, EPOLL_CTL_MOD, fd, &e), 0);
+	assert_false(vfio_trigger_unread(&t));
+	close(poll);
+	assert_true(vfio_trigger_unread(&t));
+	assert_int_equal(read(fd, &n, 8), 8);
+	assert_false(vfio_trigger_unread(&t));
+	/* it was read once, whatever is in there now */
+	vfio_trigger_signal(&t);
+	assert_false(vfio_trigger_unread(&t));
+	/* a new one counts anew, if nothing is in it */
+	assert_int_equal(vfio_trigger_set(&t, fd), 0);
+	assert_int_equal(vfio_trigger_signal(&t), 1);
+	assert_false(vfio_trigger_unread(&t));
+	/* of another process's readers nothing is known */
+	assert_int_equal(read(fd, &n, 8), 8);
+	client_given = (struct client_given){ .fds = (int[]){ -1 }, .num_fds = 1 };
+	assert_int_equal(vfio_trigger_set(&t, fd), 0);
+	client_given = given;
+	assert_int_equal(vfio_trigger_signal(&t), 1);
+	assert_false(vfio_trigger_unread(&t));
+	assert_int_equal(vfio_trigger_set(&t, -1), 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +437,7 @@ int main(void)
 		cmocka_unit_test(full_counter_never_blocks),
 		cmocka_unit_test(replaced_under_fire),
 		cmocka_unit_test(virqfd_is_served),
+		cmocka_unit_test(unread_is_told),
 		cmocka_unit_test(virqfd_orphaned),
 	};
 

@@ -243,10 +243,12 @@ ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, 
 		unsigned n = piece_size(c, pos, left);
 
 		pthread_mutex_lock(&vd->config_lock);
-		if (write)
+		if (write) {
 			write_piece(vd, pos, n, get_bytes(p, n));
-		else
+			vfio_pci_judge_config(vd, pos, n, get_bytes(p, n));
+		} else {
 			put_bytes(p, n, read_piece(vd, pos, n));
+		}
 		pthread_mutex_unlock(&vd->config_lock);
 		p += n;
 		pos += n;

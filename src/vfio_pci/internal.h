@@ -138,6 +138,27 @@ struct vfio_pci_token {
 	void *arg;
 };
 
+/* What is noted for vfio_pci/judge.c. */
+struct vfio_pci_judge {
+	atomic_uchar *vectors; /* bits; as many as triggers */
+	uint16_t *set_by;      /* the first vector of the SET_IRQS that set it; igate */
+	uint16_t enabled_by;   /* that of the one that enabled messages; igate */
+	atomic_uint settled;   /* the type that is enabled, with all of its eventfds */
+	atomic_int tried;      /* the thread that enabled messages in config space, or 0 */
+	atomic_bool went_on;   /* and used the device then */
+	atomic_bool mastered;  /* the user has turned bus mastering on */
+	atomic_bool told;      /* of an interrupt that is lost */
+	/* of INTx, since it was enabled */
+	atomic_bool intx_had; /* it has an eventfd */
+	atomic_bool masked;   /* the user has masked or unmasked it */
+	atomic_uint rises;    /* of the line, while it was masked */
+	atomic_uint again;    /* unmasks with the line up, and nothing else in between */
+};
+/* So many are a mistake; the kernel's limit for interrupts that nobody handles. */
+#define JUDGE_STUCK 100000u
+/* A vector that was signalled a multiple of so many times is looked at. */
+#define JUDGE_STORM (1u << 16)
+
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	pci_function *fn;
@@ -204,7 +225,8 @@ struct vfio_pci_device {
 		struct vfio_trigger wake;
 		struct loop_timer *pme; /* fires for a PME; NULL: the function has none in D3hot */
 	} low;				/* low_power.c */
-	struct pci_steps steps;		/* outlast.c */
+	struct vfio_pci_judge judge;
+	struct pci_steps steps; /* outlast.c */
 	struct vfio_trigger err;
 	struct vfio_trigger req; /* the host wants the device back */
 
@@ -307,6 +329,33 @@ void vfio_pci_request(struct vfio_device *dev, unsigned count);
 void vfio_pci_irqs_drop_all(struct vfio_pci_device *vd); /* igate held */
 /* Put back the interrupt set-up that the function lost in a reset. config_lock held. */
 void vfio_pci_irqs_restore(struct vfio_pci_device *vd);
+
+/* judge.c */
+int vfio_pci_judge_init(struct vfio_pci_device *vd); /* 0 or -ENOMEM */
+void vfio_pci_judge_fini(struct vfio_pci_device *vd);
+/* Messages are enabled by a SET_IRQS of vectors from @start on. igate held. */
+void vfio_pci_judge_enable(struct vfio_pci_device *vd, unsigned start);
+/* @vector has an eventfd now. */
+void vfio_pci_judge_vector(struct vfio_pci_device *vd, unsigned vector);
+/* A SET_IRQS of eventfds is done: of messages, and of INTx. igate held. */
+void vfio_pci_judge_set(struct vfio_pci_device *vd, unsigned start, unsigned count);
+void vfio_pci_judge_intx(struct vfio_pci_device *vd, bool eventfd);
+/* A message was sent: the @n-th since it has its eventfd, 0: it has none. */
+void vfio_pci_judge_message(struct vfio_pci_device *vd, unsigned vector, uint64_t n);
+void vfio_pci_judge_nobody(void *vd); /* the sink's */
+/* The line rose when intx.state was @old. */
+void vfio_pci_judge_rise(struct vfio_pci_device *vd, unsigned old);
+/* The user accessed a BAR. */
+void vfio_pci_judge_access(struct vfio_pci_device *vd, bool write);
+void vfio_pci_judge_mask(struct vfio_pci_device *vd);
+/* INTx was unmasked; @again: the line was still up. */
+void vfio_pci_judge_unmask(struct vfio_pci_device *vd, bool again);
+/* The user wrote to config space. config_lock held. */
+void vfio_pci_judge_config(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value);
+/* What is enabled will not be any more. igate held. */
+void vfio_pci_judge_end(struct vfio_pci_device *vd);
+/* The process ends. */
+void vfio_pci_look_back(struct vfio_device *dev);
 
 /* intx.c */
 int vfio_pci_intx_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);

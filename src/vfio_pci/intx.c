@@ -31,7 +31,8 @@ static void intx_signal(struct vfio_pci_device *vd)
 	vfio_trigger_signal(&vd->intx.trigger);
 }
 
-static void intx_deliver(struct vfio_pci_device *vd)
+/* Signal and mask, unless it is masked; return the state that was. */
+static unsigned intx_deliver(struct vfio_pci_device *vd)
 {
 	unsigned old;
 
@@ -41,13 +42,14 @@ static void intx_deliver(struct vfio_pci_device *vd)
 	if ((old & (INTX_ACTIVE | INTX_MASKED)) == INTX_ACTIVE)
 		intx_signal(vd);
 	rcu_read_end();
+	return old;
 }
 
 /* Follow the function's line. Any thread, no lock. */
 void vfio_pci_intx_line(void *arg, bool level)
 {
 	if (level)
-		intx_deliver(arg);
+		vfio_pci_judge_rise(arg, intx_deliver(arg));
 }
 
 /*
@@ -81,6 +83,7 @@ void vfio_pci_intx_follow(struct vfio_pci_device *vd)
 static void intx_mask(struct vfio_pci_device *vd)
 {
 	tell(vd, EVENT_MASKED);
+	vfio_pci_judge_mask(vd);
 	pthread_mutex_lock(&vd->config_lock);
 	atomic_fetch_or(&vd->intx.state, INTX_MASKED | INTX_HW);
 	vfio_pci_intx_follow(vd);
@@ -106,6 +109,7 @@ static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 		again = intx_asks(vd);
 		off = again ? INTX_HW : INTX_MASKED | INTX_HW;
 	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, s & ~off));
+	vfio_pci_judge_unmask(vd, again);
 	if (s & INTX_HW)
 		vfio_pci_intx_follow(vd);
 	tell(vd, EVENT_UNMASKED);
@@ -153,6 +157,7 @@ void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on)
 {
 	if (on == !!(atomic_load(&vd->intx.state) & INTX_DISABLED))
 		return;
+	vfio_pci_judge_mask(vd);
 	if (on) {
 		atomic_fetch_or(&vd->intx.state, INTX_DISABLED | INTX_MASKED);
 		vfio_pci_intx_follow(vd);
@@ -224,6 +229,7 @@ static int intx_enable(struct vfio_pci_device *vd, int fd)
 
 void vfio_pci_intx_disable(struct vfio_pci_device *vd)
 {
+	vfio_pci_judge_end(vd);
 	vfio_virqfd_free(vd->intx.unmask);
 	vd->intx.unmask = NULL;
 	pthread_mutex_lock(&vd->config_lock);
@@ -246,6 +252,7 @@ static int intx_trigger(struct vfio_pci_device *vd, const struct vfio_irq_set_ar
 {
 	bool active = vd->irq_type == VFIO_PCI_INTX_IRQ_INDEX;
 	int32_t fd;
+	int err;
 
 	if (active && !a->count && a->flags & VFIO_IRQ_SET_DATA_NONE) {
 		vfio_pci_intx_disable(vd);
@@ -257,7 +264,10 @@ static int intx_trigger(struct vfio_pci_device *vd, const struct vfio_irq_set_ar
 		memcpy(&fd, a->data, sizeof(fd));
 		/* any negative: no eventfd, the type stays or becomes active */
 		fd = fd < 0 ? -1 : fd;
-		return active ? vfio_trigger_set(&vd->intx.trigger, fd) : intx_enable(vd, fd);
+		err = active ? vfio_trigger_set(&vd->intx.trigger, fd) : intx_enable(vd, fd);
+		if (!err && (!active || fd >= 0))
+			vfio_pci_judge_intx(vd, fd >= 0);
+		return err;
 	}
 	if (!active)
 		return -EINVAL;
@@ -278,6 +288,7 @@ static int intx_unmask_eventfd(struct vfio_pci_device *vd, int fd)
 	err = vfio_check_eventfd(fd);
 	if (err)
 		return err;
+	vfio_pci_judge_mask(vd);
 	/* QEMU with KVM closes its eventfd and comes with another */
 	if (vd->intx.unmask && vfio_virqfd_orphaned(vd->intx.unmask)) {
 		vfio_virqfd_free(vd->intx.unmask);

@@ -145,4 +145,5 @@ const struct pci_irq_sink vfio_pci_sink = {
 	.intx = vfio_pci_intx_line,
 	.err = on_error,
 	.pme = vfio_pci_pme,
+	.nobody = vfio_pci_judge_nobody,
 };

@@ -14,12 +14,16 @@ void vfio_pci_msi_message(void *arg, unsigned vector)
 {
 	struct vfio_pci_device *vd = arg;
 
+	uint64_t n;
+
 	if (vector >= vd->msi.num_triggers)
 		return;
 	EVENT(EVENT_IRQ, .who = vd->vdev.name, .at = vector,
 	      .what = vfio_trigger_is_set(&vd->msi.triggers[vector]) ? EVENT_SIGNALLED
 								     : EVENT_NOBODY);
-	vfio_trigger_signal(&vd->msi.triggers[vector]);
+	n = vfio_trigger_signal(&vd->msi.triggers[vector]);
+	if (__builtin_expect(!(n % JUDGE_STORM), 0))
+		vfio_pci_judge_message(vd, vector, n);
 }
 
 unsigned vfio_pci_msi_mask_reg(struct vfio_pci_device *vd)
@@ -139,8 +143,10 @@ static int set_vector(struct vfio_pci_device *vd, unsigned vector, int fd)
 	err = vfio_trigger_swap(t, fd < 0 ? -1 : fd, &vd->msi.old_fds[vd->msi.num_old]);
 	if (!err)
 		vd->msi.num_old++;
-	if (!err && fd >= 0)
+	if (!err && fd >= 0) {
+		vfio_pci_judge_vector(vd, vector);
 		vector_mask(vd, vector, false);
+	}
 	pthread_mutex_unlock(&vd->config_lock);
 	return err;
 }
@@ -204,6 +210,7 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 {
 	unsigned reg;
 
+	vfio_pci_judge_end(vd);
 	for (unsigned i = 0; i < vd->msi.num_triggers; i++)
 		set_vector(vd, i, -1);
 	pthread_mutex_lock(&vd->config_lock);
@@ -226,6 +233,14 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 	if (!vd->msi.num_old)
 		rcu_sync();
 	release_old(vd);
+}
+
+static bool any_eventfd(const int32_t *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			return true;
+	return false;
 }
 
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a)
@@ -252,13 +267,16 @@ int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args 
 	if (active && !vfio_pci_msix_grows(vd) && a->start + a->count > vd->msi.vectors)
 		return -EINVAL;
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-		if (active)
-			return set_block(vd, a->start, a->count, a->data);
-		err = msi_enable(vd, a->index, a->start + a->count);
-		if (err)
-			return err;
+		if (!active) {
+			vfio_pci_judge_enable(vd, a->start);
+			err = msi_enable(vd, a->index, a->start + a->count);
+			if (err)
+				return err;
+		}
 		err = set_block(vd, a->start, a->count, a->data);
-		if (err)
+		if (!err && (!active || any_eventfd(a->data, a->count)))
+			vfio_pci_judge_set(vd, a->start, a->count);
+		else if (!active)
 			vfio_pci_msi_disable_all(vd);
 		return err;
 	}

@@ -92,6 +92,7 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 	const char *off;
 	int err = -EIO;
 
+	vfio_pci_judge_access(vd, write);
 	pthread_rwlock_rdlock(&vd->memory_lock);
 	off = mapped && vd->low.engaged ? "the device is in low power" : turned_off(vd, memory);
 	if (off && memory)

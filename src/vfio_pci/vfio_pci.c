@@ -171,6 +171,11 @@ static int vfio_pci_open(struct vfio_device *dev)
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	vd->irq_type = VFIO_PCI_IRQ_NONE;
+	atomic_store(&vd->judge.settled, VFIO_PCI_IRQ_NONE);
+	atomic_store(&vd->judge.tried, 0);
+	atomic_store(&vd->judge.went_on, false);
+	atomic_store(&vd->judge.mastered, false);
+	atomic_store(&vd->judge.told, false);
 	vd->msi.vectors = vd->msi.log2 = 0;
 	vd->saved.pm_valid = false;
 	vd->pci_2_3 = pci_intx_can_disable(vd->fn);
@@ -205,6 +210,9 @@ static void vfio_pci_close(struct vfio_device *dev)
 	enum uvfio_reset_kind kind;
 
 	vfio_pci_vf_users(vd, -1);
+	pthread_mutex_lock(&vd->igate);
+	vfio_pci_judge_end(vd);
+	pthread_mutex_unlock(&vd->igate);
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	vfio_pci_low_power_end(vd);
@@ -359,7 +367,7 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	.check_token = vfio_pci_check_token, .request = vfio_pci_request,                        \
 	.low_power = vfio_pci_low_power, .use = vfio_pci_use,                                    \
 	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers,        \
-	.target = vfio_pci_target, .atomics = vfio_pci_atomics
+	.target = vfio_pci_target, .atomics = vfio_pci_atomics, .look_back = vfio_pci_look_back
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */
 static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,
@@ -414,11 +422,14 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	if (!ret)
 		ret = vfio_pci_masks_init(vd);
 	if (!ret)
+		ret = vfio_pci_judge_init(vd);
+	if (!ret)
 		ret = vfio_pci_low_power_init(vd);
 	if (!ret)
 		ret = vfio_pci_sriov_init(vd);
 	if (ret) {
 		vfio_pci_low_power_fini(vd);
+		vfio_pci_judge_fini(vd);
 		heap_free(vd->masks.why);
 		heap_free(vd->msi.old_fds);
 		heap_free(vd->msi.triggers);
@@ -429,6 +440,7 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 			 pci_function_iommu(fn));
 	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS + pci_num_regions(fn);
 	vd->vdev.num_irqs = VFIO_PCI_NUM_IRQS;
+	atomic_init(&vd->judge.settled, VFIO_PCI_IRQ_NONE);
 	vd->vdev.flags = VFIO_DEVICE_FLAGS_PCI;
 	vd->vdev.address = *at;
 	vd->irq_type = VFIO_PCI_IRQ_NONE;
@@ -460,6 +472,7 @@ void vfio_pci_unbind(struct vfio_device *dev)
 	pthread_mutex_destroy(&vd->igate);
 	vfio_pci_sriov_fini(vd);
 	vfio_pci_masks_fini(vd);
+	vfio_pci_judge_fini(vd);
 	heap_free(vd->msi.old_fds);
 	heap_free(vd->msi.triggers);
 	heap_free(vd);

@@ -118,6 +118,48 @@ static inline void start(void)
 	map_memory(PAGE, BOTH_WAYS);
 }
 
+/* Give vectors [first, first + n) of an interrupt the eventfds @fds (-1: none). */
+static inline void set_irqs(unsigned index, unsigned first, unsigned n, const int *fds)
+{
+	union {
+		struct vfio_irq_set set;
+		uint8_t room[sizeof(struct vfio_irq_set) + 8 * sizeof(int)];
+	} u = { .set = { .argsz = (uint32_t)(sizeof(u.set) + n * sizeof(int)),
+			 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			 .index = index,
+			 .start = first,
+			 .count = n } };
+
+	memcpy(u.set.data, fds, n * sizeof(int));
+	MUST(!ioctl(device, VFIO_DEVICE_SET_IRQS, &u.set));
+}
+
+static inline void unmask_intx(void)
+{
+	struct vfio_irq_set set = { .argsz = sizeof(set),
+				    .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+				    .count = 1 };
+
+	MUST(!ioctl(device, VFIO_DEVICE_SET_IRQS, &set));
+}
+
+static inline int new_eventfd(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	MUST(fd >= 0);
+	return fd;
+}
+
+/* Take the counter, as one who waited does. */
+static inline uint64_t take(int fd)
+{
+	uint64_t n = 0;
+
+	MUST(read(fd, &n, sizeof(n)) == sizeof(n) || errno == EAGAIN);
+	return n;
+}
+
 static inline void write32(unsigned reg, uint32_t value)
 {
 	*(volatile uint32_t *)(bar + reg) = value;
