@@ -1042,8 +1042,9 @@ UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint
  * keeps what was stored before.
  *
  * Context: any thread, also inside of callbacks. It takes some microseconds.
- * Return: 0; -ENOENT: no driver has a polled page mapped (nor can it with mmap=trap or off), so
- * there is nothing to be gained; -EIO: memory decoding is off, or the device is stopped for a
+ * Return: 0; -ENOENT: no driver has a polled page mapped (nor can it with mmap=trap or off), or
+ * somebody wants to know what is behind each doorbell (uvfio_takes()), so there is nothing to be
+ * gained; -EIO: memory decoding is off, or the device is stopped for a
  * migration.
  */
 UVFIO_PUBLIC int uvfio_polled_open(struct uvfio_dev *dev);
@@ -1233,6 +1234,71 @@ UVFIO_PUBLIC int uvfio_dma_read_pasid(struct uvfio_dev *dev, uint32_t pasid, uin
  */
 UVFIO_PUBLIC int uvfio_dma_write_pasid(struct uvfio_dev *dev, uint32_t pasid, uint64_t iova,
 				       const void *buf, size_t len);
+
+/**
+ * enum uvfio_taken - What a device has of the driver's memory.
+ * @UVFIO_TAKEN_ORDERS: what is between driver and device alone: descriptors, entries of queues,
+ *	lists of addresses. Whoever changes it is the driver.
+ * @UVFIO_TAKEN_DATA: what the device is to transfer. It may be somebody else's who may change it,
+ *	though then it is not known what arrives.
+ */
+enum uvfio_taken { UVFIO_TAKEN_ORDERS = 1, UVFIO_TAKEN_DATA = 2 };
+
+/**
+ * uvfio_takes() - Does somebody want to know of memory that the device takes?
+ * @dev: the function.
+ *
+ * A user does with `uvfio run --check=dma-race`. Then a model says at the doorbell what it has from
+ * then on (uvfio_take()), and when it gives it back (uvfio_give_back()): what the driver changed
+ * meanwhile is a report. A model that would do all of it within the store may leave some time
+ * between, as a chip does, so that there is something to see. Polled pages do not open.
+ *
+ * Context: any thread. Takes no lock; the same answer for as long as the function is there.
+ * Return: values of enum uvfio_taken, together; mostly 0.
+ */
+UVFIO_PUBLIC unsigned uvfio_takes(const struct uvfio_dev *dev);
+
+/**
+ * uvfio_take() - From now on the driver must leave this memory alone.
+ * @dev: the function.
+ * @key: a number of the model's by which it gives it back. Several things may have one.
+ * @kind: of what kind it is. It is nothing unless uvfio_takes() has this kind.
+ * @what: what it is called, such as "a transmit descriptor"; the pointer is kept.
+ * @iova: its I/O virtual address.
+ * @len: bytes.
+ *
+ * In the callback of the store by which the driver gives it, so that a report has that place. What
+ * @key has at this address already is replaced. Memory that is not mapped for reading, a BAR, and
+ * memory of another process are not looked at; nor is what finds no room among some thousand things
+ * (32 of one @key).
+ *
+ * Context: any thread. It reads the memory.
+ */
+UVFIO_PUBLIC void uvfio_take(struct uvfio_dev *dev, uint64_t key, enum uvfio_taken kind,
+			     const char *what, uint64_t iova, size_t len);
+
+/**
+ * uvfio_give_back() - The driver may do with it what it likes: it must not have changed before.
+ * @dev: the function.
+ * @key: of uvfio_take(). All that it has is given back.
+ *
+ * Before the driver can know, and before the device writes there itself. A reset gives back all
+ * without a look, see uvfio_forget().
+ *
+ * Context: any thread. It reads the memory.
+ */
+UVFIO_PUBLIC void uvfio_give_back(struct uvfio_dev *dev, uint64_t key);
+
+/**
+ * uvfio_forget() - The device gives back all that it has, and nobody looks what became of it.
+ * @dev: the function.
+ *
+ * When a queue goes, or another one takes its number. After each reset it is done without being
+ * asked for.
+ *
+ * Context: any thread.
+ */
+UVFIO_PUBLIC void uvfio_forget(struct uvfio_dev *dev);
 
 /**
  * uvfio_dma_allowed() - May the device make DMA and send messages now?

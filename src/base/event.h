@@ -29,6 +29,8 @@ enum event_kind {
 	EVENT_READING, /* @who is about to read [@mem, @mem + @size), at @at of @space */
 	/* the program did @reg to @who here, which may turn out to be a mistake later */
 	EVENT_PLACE,
+	EVENT_TAKEN, /* @who has orders (descriptors, lists) at @at, until it gives them back */
+	EVENT_TAKEN_DATA, /* the same of data */
 	EVENT_KINDS
 };
 
@@ -56,6 +58,8 @@ struct event {
 	const char *reg; /* or NULL */
 	const void *data;
 	const char *text;
+	/* of TAKEN: one who listens puts a number there, which is struct report_about's @moment */
+	uint64_t *moment;
 };
 
 /*

@@ -98,6 +98,7 @@ struct report_about {
 	 */
 	const char *place, *of;
 	const char *also; /* what the program did to @of is told beside; or NULL */
+	uint64_t moment;  /* where it began, as a listener of events has it (base/event.h) */
 	/* of a DMA: the nearest mappings below and above; size 0: there is none */
 	struct report_range {
 		uint64_t at, size;

@@ -46,6 +46,17 @@ bool check_history_mapped(const void *space, uint64_t at, const struct past *unm
 			  struct past *out);
 /* Find the IOVA at which @mem is mapped now. */
 bool check_history_iova(const void *space, uint64_t mem, uint64_t *iova);
+/* ---- moments.c: moments that reports name (struct report_about, @moment) ---- */
+int check_moments_start(void);
+void check_moments_stop(void);
+/* This thread makes a store: what it notes from now on is another moment. */
+void check_moments_store(void);
+/* Note where the program is now. Return the moment; 0: it is in no call. */
+uint64_t check_moment_note(void);
+/* Find who was there, when, and how; not what of struct past is about mappings. */
+bool check_moment_find(uint64_t moment, struct past *out);
+
+/* ---- history.c again ---- */
 /* Find the last store to the device @who. */
 struct past_store {
 	uint64_t at, value, time;

@@ -26,7 +26,7 @@
 #define SEEN_PROBES 16u
 
 static struct check_shared *shared;
-static int kind_stale = -1, kind_uninit = -1;
+static int kind_stale = -1;
 static bool looks_at_reads;
 static bool may_stop;
 
@@ -276,17 +276,23 @@ struct way {
 	int kind;
 	bool stale;
 	/* where it is: in the call that the thread is in, or at one of these */
-	enum { AT_CALL, AT_STORE, AT_PLACE, AT_MAPPING } at;
-	struct past unmap, mapped;
+	enum { AT_CALL, AT_STORE, AT_PLACE, AT_MAPPING, AT_MOMENT } at;
+	struct past unmap, past; /* of the mapping, or the moment */
 	struct past_store store; /* or place */
 	struct backtrace stack;
 };
 
 static const struct backtrace *stack_of(const struct way *w)
 {
-	return w->at == AT_CALL	     ? &w->stack
-	       : w->at == AT_MAPPING ? &w->mapped.stack
-				     : &w->store.stack;
+	switch (w->at) {
+	case AT_CALL:
+		return &w->stack;
+	case AT_MAPPING:
+	case AT_MOMENT:
+		return &w->past.stack;
+	default:
+		return &w->store.stack;
+	}
 }
 
 /* Find out where the mistake of @report is. */
@@ -295,8 +301,10 @@ static void find_place(const struct report *report, struct way *w)
 	const struct report_about *about = report->about;
 	bool is_place = about && about->place;
 
-	if (is_place && about->access == REPORT_DMA) {
-		if (check_history_last(about->space, about->at, &w->mapped) == EVENT_MAP)
+	if (about && check_moment_find(about->moment, &w->past)) {
+		w->at = AT_MOMENT;
+	} else if (is_place && about->access == REPORT_DMA) {
+		if (check_history_last(about->space, about->at, &w->past) == EVENT_MAP)
 			w->at = AT_MAPPING;
 	} else if (is_place) {
 		if (check_history_place(about->place, about->of, &w->store))
@@ -359,7 +367,9 @@ static bool make(const struct report *report, const struct way *w)
 	else if (w->at == AT_PLACE)
 		add_store(r, CHECK_PLACE, &w->store);
 	else if (w->at == AT_MAPPING)
-		add_past(r, CHECK_MAPPED, &w->mapped);
+		add_past(r, CHECK_MAPPED, &w->past);
+	else if (w->at == AT_MOMENT)
+		add_past(r, CHECK_GAVE, &w->past);
 	if (report->about)
 		add_about(r, report->about, w->stale, &w->unmap);
 	r->seq = atomic_fetch_add(&shared->next_seq, 1);
@@ -405,10 +415,26 @@ static struct report_subscriber subscriber = { .fn = on_report, .level = LOG_INF
 
 static void on_event(const struct event *e)
 {
-	if (e->kind == EVENT_READING)
+	switch (e->kind) {
+	case EVENT_READING:
 		check_uninit_look(e);
-	else
-		check_history_note(e);
+		return;
+	case EVENT_TAKEN:
+	case EVENT_TAKEN_DATA:
+		*e->moment = check_moment_note();
+		return;
+	case EVENT_STORE:
+		check_moments_store();
+		break;
+	default:
+		break;
+	}
+	check_history_note(e);
+}
+
+static bool is_looked_for(const char *kind)
+{
+	return check_is_wanted(&shared->wanted, (unsigned)check_kind_find(kind), kind);
 }
 
 /* Have dma-uninit look at pages, in this process. */
@@ -431,21 +457,23 @@ int check_start_with(struct check_shared *s, bool stops)
 	rc = check_history_start();
 	if (rc)
 		return rc;
-	rc = check_stacks_start();
+	rc = check_stacks_start() ?: check_moments_start();
 	if (rc) {
 		check_history_stop();
+		check_stacks_stop();
 		return rc;
 	}
 	shared = s;
 	may_stop = stops;
 	kind_stale = check_kind_find("dma-stale");
-	kind_uninit = check_kind_find("dma-uninit");
-	looks_at_reads = check_is_wanted(&s->wanted, (unsigned)kind_uninit, NULL);
+	looks_at_reads = is_looked_for("dma-uninit");
 	if (looks_at_reads)
 		start_looking();
-	event_listen(on_event, 1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP |
-				       1u << EVENT_STORE | 1u << EVENT_PLACE |
-				       (unsigned)looks_at_reads << EVENT_READING);
+	event_listen(on_event,
+		     1u << EVENT_SPACE | 1u << EVENT_MAP | 1u << EVENT_UNMAP | 1u << EVENT_STORE |
+			     1u << EVENT_PLACE | (unsigned)looks_at_reads << EVENT_READING |
+			     (unsigned)is_looked_for("dma-race") << EVENT_TAKEN |
+			     (unsigned)is_looked_for("dma-race-data") << EVENT_TAKEN_DATA);
 	report_subscribe(&subscriber);
 	return 0;
 }
@@ -481,6 +509,7 @@ void check_stop(void)
 	untouched_close();
 	check_history_stop();
 	check_stacks_stop();
+	check_moments_stop();
 	shared = NULL;
 }
 

@@ -38,6 +38,7 @@ enum check_role {
 	CHECK_MAPPED,	/* what is not mapped any more was mapped here ... */
 	CHECK_UNMAPPED, /* ... and unmapped here */
 	CHECK_PLACE,	/* what @reg says was done here, and was the mistake */
+	CHECK_GAVE,	/* the device got it here */
 	CHECK_ROLES
 };
 struct check_part {

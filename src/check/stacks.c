@@ -45,7 +45,8 @@ int check_stacks_start(void)
 
 void check_stacks_stop(void)
 {
-	sys_call(SYS_munmap, (long)slots, SLOTS * sizeof(struct slot), 0, 0, 0, 0);
+	if (slots)
+		sys_call(SYS_munmap, (long)slots, SLOTS * sizeof(struct slot), 0, 0, 0, 0);
 	slots = NULL;
 }
 

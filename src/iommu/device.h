@@ -102,6 +102,14 @@ int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, si
  */
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
 		 int max);
+/**
+ * iommu_dma_sum - a sum of what [@iova, @iova + @len) holds, by which a change is seen
+ *
+ * No DMA of the device's: nothing is logged, and it may be blocked. Any thread, takes no lock.
+ *
+ * Return: true; false: not all of it is mapped to memory of this process that can be read.
+ */
+bool iommu_dma_sum(struct iommu_device *dev, uint64_t iova, size_t len, uint64_t *sum);
 /** iommu_fault_reason_text - return words for the log */
 const char *iommu_fault_reason_text(enum iommu_fault_reason r);
 #endif

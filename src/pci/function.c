@@ -115,6 +115,7 @@ static void free_memory(pci_function *fn)
 {
 	pci_options_free(fn);
 	pci_kinds_free(fn);
+	pci_taken_free(fn);
 	pci_reg_maps_free(fn);
 	pci_lasting_free(fn);
 	pthread_mutex_destroy(&fn->lock);
@@ -202,7 +203,8 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 	fn->vf.index = index;
 	fn->create.err = err;
 	fn->create.err_size = err ? err_size : 0;
-	ret = pci_options_parse(fn, opts, num_opts) ?: pci_kinds_new(fn) ?: pci_reg_maps_new(fn);
+	ret = pci_options_parse(fn, opts, num_opts) ?: pci_kinds_new(fn) ?: pci_reg_maps_new(fn)
+						 ?: pci_taken_new(fn);
 	if (ret)
 		goto fail;
 	iommu_device_init(&fn->iommu, fn->name);

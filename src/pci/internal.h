@@ -117,6 +117,7 @@ struct pci_sriov {
  *   irq.sink_lock   who may change irq.sink; delivery does not take it
  *   lock            cfg, msix.table, vpd.data, the lists of timers, iov->wanted; a leaf, but that
  *                   a timer's lock comes under it when all timers stand still, or go on
+ *   taken->lock     its table; a leaf
  *   a timer's lock  its deadline and the loop's timer, kept in step; above the loop's lock
  */
 struct uvfio_dev {
@@ -234,6 +235,7 @@ struct uvfio_dev {
 	struct uvfio_timer *page_answers; /* of a device with page requests: brings the answers */
 	atomic_bool lost;		  /* somebody pulled it out (removal.c) */
 	struct pci_sriov *iov;		  /* of a PF, or NULL */
+	struct pci_taken *taken;	  /* NULL: nobody wants to know; taken.c */
 	struct {
 		struct report_code *is;
 		unsigned n;
@@ -363,6 +365,11 @@ static inline void pci_reg_check(pci_function *fn, bool write, unsigned bar, uin
 	if (__builtin_expect(is & (write ? PCI_REG_RO | PCI_REG_HOLE : PCI_REG_HOLE), 0))
 		pci_reg_judge(fn, write, bar, off, size, value);
 }
+
+/* ---- taken.c ---- */
+/* If somebody wants to know of memory that the device takes: 0 or -ENOMEM. */
+int pci_taken_new(pci_function *fn);
+void pci_taken_free(pci_function *fn);
 
 /* ---- kinds.c ---- */
 

@@ -274,6 +274,9 @@ int uvfio_polled_open(struct uvfio_dev *dev)
 {
 	int ret = 0;
 
+	/* at the store the device takes what is behind the doorbell: it is a trap, always */
+	if (uvfio_takes(dev))
+		return -ENOENT;
 	pthread_mutex_lock(&dev->pages.lock);
 	if (!decodes(dev) || dev->pages.held || atomic_load(&dev->halt.self)) {
 		ret = -EIO;

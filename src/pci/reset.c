@@ -53,6 +53,7 @@ void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
 	iommu_pri_reset(&fn->iommu);
 	if (fn->model->reset)
 		fn->model->reset(fn, kind);
+	uvfio_forget(fn); /* last: the model may have waited for what was under way */
 	pci_model_leave(fn);
 	if (effects & EFFECT_VFS)
 		pci_vfs_tell(fn);

@@ -61,7 +61,8 @@ static void put_access(FILE *f, const struct check_record *r)
 static void put_part(FILE *f, const struct check_part *p, const struct symbol_stack *stack)
 {
 	static const char *const roles[CHECK_ROLES] = { "store",  "mapping-below", "mapping-above",
-							"mapped", "unmapped",	   "place" };
+							"mapped", "unmapped",	   "place",
+							"given" };
 
 	fprintf(f, "{\"what\":\"%s\",\"tid\":%d,\"age_ns\":%" PRIu64 ",",
 		p->role < CHECK_ROLES ? roles[p->role] : "", p->tid, p->age_ns);

@@ -194,7 +194,7 @@ const struct symbol_stack *mistake_stack(const struct mistake *m)
 {
 	for (unsigned i = 0; !m->stack.n && i < m->r.parts; i++)
 		if (m->r.part[i].role == CHECK_STARTED || m->r.part[i].role == CHECK_PLACE ||
-		    m->r.part[i].role == CHECK_MAPPED)
+		    m->r.part[i].role == CHECK_MAPPED || m->r.part[i].role == CHECK_GAVE)
 			return &m->part[i];
 	return &m->stack;
 }

@@ -120,6 +120,9 @@ static void put_part(const struct block *b, const struct check_record *r,
 	case CHECK_PLACE:
 		put_line(b, "  %s, %s before, by thread %d:", p->reg, ago, p->tid);
 		break;
+	case CHECK_GAVE:
+		put_line(b, "  the device got it %s before, by %s in thread %d:", ago, by, p->tid);
+		break;
 	default:
 		return;
 	}
@@ -160,7 +163,7 @@ void show_text(FILE *f, const struct mistake *m)
 			 r->thread);
 		put_stack(&b, &m->stack);
 	} else if (!has_part(r, CHECK_STARTED) && !has_part(r, CHECK_PLACE) &&
-		   !has_part(r, CHECK_MAPPED)) {
+		   !has_part(r, CHECK_MAPPED) && !has_part(r, CHECK_GAVE)) {
 		put_line(&b, "  on a thread of uvfio's, and no store to the device was seen");
 	}
 	for (unsigned i = 0; i < r->parts; i++)

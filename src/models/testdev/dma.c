@@ -173,6 +173,7 @@ static void finish(struct uvfio_dev *dev, enum td_dma_status status)
 	struct testdev *td = uvfio_priv(dev);
 	struct testdev_dma *d = &td->dma;
 
+	uvfio_give_back(dev, 0);
 	d->status = status;
 	if (d->cmd & TD_DMA_IRQ)
 		testdev_interrupt(dev, d->vector);
@@ -222,6 +223,15 @@ void testdev_dma_continue(struct uvfio_dev *dev, bool there)
 	run(dev, NULL);
 }
 
+/* True if the source is memory that stays as it is. */
+static bool keeps_source(const struct testdev_dma *d)
+{
+	uint32_t op = d->cmd & TD_OP_MASK;
+
+	return reads_memory(op) && !d->pasid &&
+	       (op != TD_OP_COPY || d->src + d->len <= d->dst || d->dst + d->len <= d->src);
+}
+
 void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd)
 {
 	struct testdev *td = uvfio_priv(dev);
@@ -235,6 +245,8 @@ void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd)
 	d->cmd = cmd;
 	d->done = d->addr = d->asked = 0;
 	d->status = TD_DMA_BUSY;
+	if (keeps_source(d))
+		uvfio_take(dev, 0, UVFIO_TAKEN_DATA, "what a DMA command reads", d->src, d->len);
 	if (cmd & TD_DMA_ASYNC)
 		uvfio_timer_set(d->timer, (uint64_t)d->delay * 1000);
 	else if (td->stopped)
