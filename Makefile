@@ -69,9 +69,9 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
 $(call folder,shim,check/check.h fault/fault.h trace/trace.h ctl far uapi v3/v3.h machine \
 	machine/run machine/view pci/face.h vfio iommu x86 base,$$(core))
-$(call folder,cli,check/check.h check/show/show.h trace/trace.h trace/show/show.h serve/serve.h \
-	conform ctl own machine machine/run pci/face.h vfio iommu fault base,\
-	check/show trace/show $$(core))
+$(call folder,cli,check/check.h check/show/show.h trace/trace.h trace/show/show.h \
+	trace/show/replay.h serve/serve.h conform ctl own machine machine/run \
+	pci/face.h vfio iommu fault base,check/show trace/show $$(core))
 $(call folder,conform,base)
 $(call folder,check/show,check/check.h check/shared.h base,check)
 $(call folder,trace/show,trace vfio/nodes.h vfio/kernel.h base)

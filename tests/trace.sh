@@ -47,6 +47,20 @@ check "by time" show "$tmp/t" --from 1us --to 100
 line "leave the rest" 'VFIO_GROUP_SET_CONTAINER'
 same "but not the first one" "" "$(grep power-on "$tmp/text")"
 
+# a driver's part, made again
+again() { "$U" replay "$tmp/r" --device "$1" >"$tmp/text" 2>"$tmp/err"; echo $? >"$tmp/rc"; }
+check "a trace for replay" write "$tmp/r" ,mmap=trap --trace-dma all
+again "nvme,image=$tmp/disk"
+same "on the same device no difference" "0" "$(cat "$tmp/rc" "$tmp/err")"
+line "and all is compared" '^[0-9]{2,} accesses, [0-9]+ DMA writes, 1 interrupts: 0 differences$'
+truncate -s 32M "$tmp/disk2"
+again "nvme,image=$tmp/disk2"
+same "on another one there is" "1" "$(cat "$tmp/rc" "$tmp/err")"
+line "what it writes" ' DMA write of 4096 at IOVA 0x1000000: expected .*, got '
+again edu
+line "on another model" '^ +0\.[0-9]+ BAR0 CC \(0x0014\) of 4: expected 0x00460001, got 0x[0-9a-f]+$'
+same "a device that the trace has not" 2 "$("$U" replay "$tmp/r" --of 02:00 --device edu >"$tmp/text" 2>&1; echo $?)"
+
 # a program that is killed, in the middle of what it does
 timeout 60 "$U" run --memlock unlimited --trace "$tmp/k" --device "nvme,image=$tmp/disk" -- \
 	sh -c '"$0" perf 0000:01:00.0 -s 30 & sleep 0.7; kill -9 $!' "$drv" >"$tmp/out" 2>&1

@@ -257,7 +257,7 @@ _uvfio_conform() {
 
 _uvfio() {
 	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
-	local commands="run serve ctl models dump conform trace help version"
+	local commands="run serve ctl models dump conform trace replay help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -282,6 +282,14 @@ _uvfio() {
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
 	1:conform) _uvfio_conform ;;
 	1:trace) _uvfio_trace ;;
+	1:replay)
+		if ! _uvfio_value "${words[n - 1]}"; then
+			case $cur in
+			-*) _uvfio_words "--device --of --help" ;;
+			*) _uvfio_files "" "$cur" ;;
+			esac
+		fi
+		;;
 	1:models)
 		case $cur in
 		-*) _uvfio_words "--names --help" ;;
