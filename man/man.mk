@@ -22,13 +22,17 @@ $(eval $(call man_page,uvfio-kvm-assign,7,kvm_assign.h,kvm_assign.c,uvfio 1$(com
 $(eval $(call man_page,uvfio-server,7,server.h,serve.c,uvfio 1$(comma)uvfio-model 7))
 $(eval $(call man_page,uvfio-v3,7,vfio_v3.h,v3_driver.c,uvfio 1))
 
-# the checker's: its kinds are in the middle of man/uvfio-check.7
+# the checker's: its kinds are in the middle of man/uvfio-check.7, and so are those of models
 man_pages += uvfio-check.7
-$(BUILD)/man/uvfio-check.7: man/uvfio-check.7 src/check/kinds.txt man/kinds.awk
+models_with_kinds := $(wildcard src/models/*/kinds.c) src/models/edu.c
+$(BUILD)/man/uvfio-check.7: man/uvfio-check.7 src/check/kinds.txt man/kinds.awk \
+		man/model_kinds.awk $(models_with_kinds)
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)
 	$(Q){ sed '/^@KINDS@$$/,$$d' $< && awk -f man/kinds.awk -v out=man src/check/kinds.txt && \
-		sed '1,/^@KINDS@$$/d' $<; } >$@.new && mv $@.new $@
+		sed '1,/^@KINDS@$$/d; /^@MODELS@$$/,$$d' $< && \
+		awk -f man/model_kinds.awk $(models_with_kinds) && \
+		sed '1,/^@MODELS@$$/d' $<; } >$@.new && mv $@.new $@
 
 .PHONY: man
 man: $(addprefix $(BUILD)/man/,$(man_pages))

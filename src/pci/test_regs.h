@@ -2,7 +2,7 @@
 /*
  * pci/test_regs.h: what must be true of a model's table of registers, for the model's unit test: it
  * is in order, no register overlaps another, all are in BARs, and registers that are read for what
- * they hold have the values after power-on that the table says.
+ * they hold have the values after power-on that the table says. And its kinds are well formed.
  */
 #ifndef PCI_TEST_REGS_H
 #define PCI_TEST_REGS_H
@@ -57,8 +57,12 @@ static inline void check_regs(pci_function *fn, uint64_t vf_bar0)
 {
 	const struct uvfio_reg *table = pci_function_model(fn)->regs, *before = NULL;
 	uint8_t *taken[6] = { NULL };
+	struct uvfio_model full;
+	char why[256] = "";
 	uint64_t size;
 
+	if (pci_model_take(pci_function_model(fn), &full, why, sizeof(why)))
+		fail_msg("%s", why);
 	assert_non_null(table);
 	assert_non_null(table->name);
 	for (const struct uvfio_reg *r = table; r->name; before = r++) {

@@ -293,6 +293,8 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 		.cid = cq->slots[tag].cmd.cid,
 		.status = (uint16_t)(status << 1 | pos / NVME_CQ_PHASE),
 	};
+	/* before it can be seen, since it may be taken again then */
+	atomic_store_explicit(&sq->cids[r->entry.cid], 0, memory_order_relaxed);
 	count_data(n, cq, r);
 	record(n, cq, location, log);
 	finish(n, cq);

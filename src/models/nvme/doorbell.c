@@ -23,6 +23,8 @@ static bool shadow_read(struct nvme *n, uint64_t iova, unsigned size, uint32_t *
 		return false;
 	}
 	if (v >= size) {
+		uvfio_report_dma(n->dev, NVME_BAD_DOORBELL_RANGE, iova,
+				 "doorbell buffer: %u, and the queue has %u entries", v, size);
 		nvme_event_later(n, NVME_EV_INVALID_DB_VALUE);
 		return false;
 	}
@@ -47,24 +49,33 @@ static bool bad_tail(unsigned head, unsigned tail, unsigned value, unsigned size
 	return value >= size || (tail + size - head) % size + (value + size - tail) % size >= size;
 }
 
-static void log_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool cq, uint32_t value)
+/* Report a value that is not valid: how far it may go is @most. */
+static void judge_value(struct nvme *n, unsigned qid, bool cq, uint32_t value, unsigned size,
+			unsigned most)
 {
-	if (atomic_fetch_add(&n->warned, 1) < 10)
-		uvfio_log(n->dev, UVFIO_LOG_WARN, "%s doorbell of queue %u: %s (%u written)",
-			  cq ? "completion" : "submission", qid,
-			  ev == NVME_EV_INVALID_DB_REGISTER
-				  ? "there is no such queue"
-				  : "the value is out of the queue's range",
-			  value);
+	if (value >= size)
+		nvme_judge_doorbell(n, NVME_BAD_DOORBELL_RANGE, qid, cq, value, size);
+	else
+		nvme_judge_doorbell(n, cq ? NVME_BAD_CQ_HEAD : NVME_BAD_SQ_OVERRUN, qid, cq, value,
+				    most);
 }
 
-/* Take back a value that is not valid, unless the driver has gone on. With the queue's lock. */
+/* Return how far the tail may go with this head. */
+static unsigned most_tail(unsigned head, unsigned size)
+{
+	return (head ? head : size) - 1;
+}
+
+/*
+ * Take back a value that is not valid, which may be up to @most, unless the driver has gone on.
+ * With the queue's lock.
+ */
 static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, uint32_t good,
-		   unsigned qid, bool cq)
+		   unsigned qid, bool cq, unsigned size, unsigned most)
 {
 	if (!atomic_compare_exchange_strong(doorbell, &value, good))
 		return;
-	log_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, cq, value);
+	judge_value(n, qid, cq, value, size, most);
 	nvme_event_later(n, NVME_EV_INVALID_DB_VALUE);
 }
 
@@ -79,7 +90,8 @@ void nvme_cq_look(struct nvme *n, struct nvme_cq *cq)
 				    (nvme_cq_tail(cq) + size - cq->kept->head) % size)
 		cq->kept->head = value;
 	else
-		refuse(n, cq->doorbell, value, cq->kept->head, cq->id, true);
+		refuse(n, cq->doorbell, value, cq->kept->head, cq->id, true, size,
+		       nvme_cq_tail(cq));
 }
 
 /*
@@ -122,7 +134,8 @@ unsigned nvme_sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigne
 		if (value == tail)
 			return tail;
 		if (bad_tail(head, tail, value, size)) {
-			refuse(n, sq->doorbell, value, tail, sq->id, false);
+			refuse(n, sq->doorbell, value, tail, sq->id, false, size,
+			       most_tail(head, size));
 			return tail;
 		}
 		atomic_store(&sq->kept->tail, value);
@@ -241,20 +254,21 @@ static void kick_users(struct nvme *n, struct nvme_cq *cq)
 			nvme_sq_kick(&n->sq[i], false);
 }
 
-static void bad_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool cq, uint32_t value)
+static void no_queue(struct nvme *n, unsigned qid, bool cq, uint32_t value)
 {
-	log_doorbell(n, ev, qid, cq, value);
-	nvme_event(n, ev);
+	nvme_judge_doorbell(n, NVME_BAD_DOORBELL_NO_QUEUE, qid, cq, value, 0);
+	nvme_event(n, NVME_EV_INVALID_DB_REGISTER);
 }
 
 static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 {
-	unsigned size;
+	unsigned size, most;
 	bool bad = true, starved = false, fell = false;
 
 	pthread_mutex_lock(&cq->lock);
 	nvme_cq_look(n, cq);
 	size = atomic_load(&cq->kept->size);
+	most = nvme_cq_tail(cq);
 	/* The head may go as far as the tail: entries that were not posted cannot be consumed. */
 	if (value < size &&
 	    (cq->kept->shadow || (value + size - cq->kept->head) % size <=
@@ -270,7 +284,8 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 	}
 	pthread_mutex_unlock(&cq->lock);
 	if (bad) {
-		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, cq->id, true, value);
+		judge_value(n, cq->id, true, value, size, most);
+		nvme_event(n, NVME_EV_INVALID_DB_VALUE);
 		return;
 	}
 	if (fell)
@@ -315,7 +330,7 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	if (qid > n->max_queues ||
 	    !atomic_load_explicit(is_cq ? &n->cq[qid].kept->size : &n->sq[qid].kept->size,
 				  memory_order_relaxed)) {
-		bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, is_cq, value);
+		no_queue(n, qid, is_cq, value);
 		return;
 	}
 	if (is_cq) {
@@ -329,7 +344,8 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	if (tail >= size) /* not looked at yet, from while the page was open */
 		tail = atomic_load(&sq->kept->tail);
 	if (sq->kept->shadow ? value >= size : bad_tail(head, tail, value, size)) {
-		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
+		judge_value(n, qid, false, value, size, most_tail(head, size));
+		nvme_event(n, NVME_EV_INVALID_DB_VALUE);
 		return;
 	}
 	note(n, 2 * qid, value);
@@ -390,7 +406,7 @@ void nvme_doorbell_strays(struct nvme *n)
 			pthread_mutex_unlock(&n->sq[qid].lock);
 		}
 		if (value)
-			bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, i & 1, value);
+			no_queue(n, qid, i & 1, value);
 	}
 }
 

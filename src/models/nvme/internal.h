@@ -47,6 +47,7 @@
 #define NVME_WORKERS  4u
 #define NVME_POOL     8u
 #define NVME_RING     256u
+#define NVME_CIDS     0x10000u	 /* identifiers of commands in a queue */
 #define NVME_FETCH    16u	 /* commands read from a submission queue at once */
 #define NVME_CHUNK    (1u << 20) /* step of commands that MDTS does not bound */
 
@@ -346,6 +347,9 @@ struct nvme_sq {
 	uint64_t due;	     /* of that command, for delay.c; under lock */
 	uint64_t delete_due; /* of the command that deletes the queue */
 	uint32_t looked_at;  /* images that were measured since the last fetch; under lock */
+	/* of each identifier: @life if a command with it is under way, as far as is known */
+	_Atomic uint8_t *cids;
+	uint8_t life; /* another one each time that the queue begins anew; never 0; under lock */
 	struct nvme_seg segs[NVME_MAX_SEGS]; /* scratch of the command being executed */
 	/* the IOMMU maps by 4 KiB: one piece for each page touched */
 	struct iovec iov[NVME_MAX_SEGS];
@@ -650,12 +654,12 @@ struct nvme {
 	atomic_bool events_due; /* some may be told now that could not before */
 
 	pthread_mutex_t log_lock; /* guards the error log */
-	atomic_uint warned;	  /* invalid doorbells that were logged */
 	/* the driver has seen CSTS.RDY follow CC.EN since it wrote that */
 	atomic_bool seen_ready;
 
 	struct nvme_delay delay;
 
+	void *cids;   /* of all submission queues */
 	bool running; /* under life */
 	unsigned num_workers;
 	struct nvme_worker worker[NVME_WORKERS];
@@ -747,6 +751,51 @@ static inline uint16_t nvme_location(unsigned byte, unsigned bit)
 {
 	return (uint16_t)(bit << 8 | byte);
 }
+
+/* ---- kinds.c: mistakes of the driver ---- */
+
+enum nvme_bad {
+	NVME_BAD_QUEUE_EXISTS,
+	NVME_BAD_QUEUE_ID,
+	NVME_BAD_NO_QUEUE,
+	NVME_BAD_QUEUE_SIZE,
+	NVME_BAD_QUEUE_MEMORY,
+	NVME_BAD_QUEUE_VECTOR,
+	NVME_BAD_CQ_IN_USE,
+	NVME_BAD_ENTRY_SIZE,
+	NVME_BAD_QUEUES_LATE,
+	NVME_BAD_DOORBELL_NO_QUEUE,
+	NVME_BAD_DOORBELL_RANGE,
+	NVME_BAD_SQ_OVERRUN,
+	NVME_BAD_CQ_HEAD,
+	NVME_BAD_CID_IN_USE,
+	NVME_BAD_PRP_OFFSET,
+	NVME_BAD_TRANSFER_SIZE,
+	NVME_BAD_NSID,
+	NVME_BAD_LBA_RANGE,
+	NVME_BAD_FLAGS,
+	NVME_BAD_OPCODE,
+	NVME_BAD_AER_LIMIT,
+	NVME_BAD_CC_CHANGE,
+	NVME_BAD_CC_VALUE,
+	NVME_BAD_ADMIN_QUEUE,
+	NVME_BAD_ADMIN_QUEUE_LATE,
+	NVME_BAD_CSTS_STORE,
+	NVME_BAD_NSSR,
+	NVME_BAD_INTMS_MSIX,
+};
+extern const struct uvfio_kind nvme_kinds[];
+/* Report a command whose status says that the driver made a mistake. */
+void nvme_judge_command(struct nvme *n, const struct nvme_sq *sq, const struct nvme_cmd *cmd,
+			uint16_t status, uint16_t location);
+/* Report a command with the identifier of one that is under way. */
+void nvme_judge_cid(struct nvme *n, const struct nvme_sq *sq, const struct nvme_cmd *cmd);
+/* Report what a write of CC, or of another register, must not do. */
+void nvme_judge_cc(struct nvme *n, uint64_t old, uint64_t cc);
+void nvme_judge_store(struct nvme *n, uint64_t offset, uint64_t value);
+/* Report a doorbell. @limit: the queue's size, or how far the value may go. */
+void nvme_judge_doorbell(struct nvme *n, enum nvme_bad kind, unsigned qid, bool cq, uint64_t value,
+			 unsigned limit);
 
 /* reg_names.c */
 extern const struct uvfio_reg nvme_reg_names[];

@@ -84,7 +84,7 @@ static void save_registers(struct nvme *n, struct uvfio_state *s)
 	uvfio_put64(s, n->kept->eventidx);
 	uvfio_put32(s, n->kept->admin_start);
 	uvfio_put8(s, atomic_load(&n->sq[0].kept->shadow) != 0);
-	uvfio_put32(s, atomic_load(&n->warned));
+	uvfio_put32(s, 0); /* once a count of messages */
 }
 
 static void load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_shadow)
@@ -103,7 +103,7 @@ static void load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_sh
 	*admin_shadow = uvfio_get8(s);
 	if (*admin_shadow && !atomic_load(&k->shadow))
 		uvfio_load_error(s, "doorbell buffers of the admin queue alone");
-	atomic_store(&n->warned, uvfio_get32(s));
+	uvfio_get32(s);
 }
 
 /* ---- queues ---- */

@@ -122,6 +122,7 @@ static void enable(struct nvme *n, uint32_t cc)
 		 acq = atomic_load(&n->kept->acq);
 	uint32_t aqa = atomic_load(&n->kept->aqa);
 	unsigned sqs = (aqa & 0xfff) + 1, cqs = (aqa >> 16 & 0xfff) + 1;
+	enum nvme_bad bad = NVME_BAD_CC_VALUE;
 	const char *why = NULL;
 	uint64_t value = cc;
 
@@ -141,8 +142,13 @@ static void enable(struct nvme *n, uint32_t cc)
 		why = "ASQ is not aligned to the page size", value = asq;
 	else if (acq & mask)
 		why = "ACQ is not aligned to the page size", value = acq;
-	else if (!atomic_load(&n->stopped) && nvme_take_images(n, true))
+	if (why) {
+		if (value != cc)
+			bad = NVME_BAD_ADMIN_QUEUE;
+		uvfio_report(n->dev, bad, "%s (0x%llx)", why, (unsigned long long)value);
+	} else if (!atomic_load(&n->stopped) && nvme_take_images(n, true)) {
 		why = "an image is not to be had";
+	}
 	if (why) { /* 3.1.6: CFS instead of RDY */
 		nvme_fatal(n, why, value);
 		return;
@@ -216,24 +222,13 @@ void nvme_change_cc(struct nvme *n, uint32_t old, uint32_t cc)
 	atomic_store(&n->kept->cc_op, 0);
 }
 
-/* The driver changes CC.EN. 3.1.5: not before RDY has followed the last change. */
-static void judge_enable(struct nvme *n, uint64_t cc)
-{
-	if (!atomic_exchange(&n->seen_ready, false))
-		uvfio_report_reg(n->dev, UVFIO_BEFORE_READY, 0, NVME_REG_CC, &cc,
-				 "EN becomes %u, and CSTS.RDY was not read as %u since it became "
-				 "%u (NVMe 1.4, 3.1.5)",
-				 (unsigned)cc & 1, !(cc & 1), !(cc & 1));
-}
-
 static void write_cc(struct nvme *n, uint32_t value)
 {
 	uint32_t old;
 
 	pthread_mutex_lock(&n->life);
 	old = atomic_load(&n->kept->cc);
-	if ((old ^ value) & NVME_CC_EN)
-		judge_enable(n, value);
+	nvme_judge_cc(n, old, value);
 	nvme_change_cc(n, old, value & NVME_CC_WRITABLE);
 	pthread_mutex_unlock(&n->life);
 }
@@ -314,6 +309,7 @@ static void half(_Atomic uint64_t *reg, bool upper, uint32_t value)
 
 static void write32(struct nvme *n, uint64_t offset, uint32_t value)
 {
+	nvme_judge_store(n, offset, value);
 	switch (offset) {
 	case NVME_REG_INTMS:
 		atomic_fetch_or(&n->kept->intms, value);
@@ -392,7 +388,6 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	nvme_kept_begin(n);
 	nvme_reset_registers(n);
 	atomic_store(&n->paused, false);
-	atomic_store(&n->warned, 0);
 	atomic_store(&n->seen_ready, true);
 	/* of a migration that failed: whose they were may have them back */
 	for (unsigned i = 0; i < n->num_ns && atomic_load(&n->stopped); i++)
@@ -708,6 +703,7 @@ static void release(struct nvme *n)
 	pthread_cond_destroy(&n->pool.cond);
 	for (unsigned i = 0; i < NVME_WORKERS; i++)
 		pthread_mutex_destroy(&n->worker[i].lock);
+	free(n->cids);
 	free(n);
 }
 
@@ -720,6 +716,11 @@ static int create(struct uvfio_dev *dev)
 		return -ENOMEM;
 	n->dev = dev;
 	n->max_queues = (unsigned)uvfio_opt_uint(dev, "max_queues", 0);
+	n->cids = calloc(n->max_queues + 1, NVME_CIDS);
+	if (!n->cids) {
+		free(n);
+		return -ENOMEM;
+	}
 	n->vectors = (unsigned)uvfio_opt_uint(dev, "vectors", 0);
 	n->mdts = (unsigned)uvfio_opt_uint(dev, "mdts", 0);
 	/* with one processor the worker would poll while the driver waits for it */
@@ -797,6 +798,7 @@ const struct uvfio_model model_nvme = {
 	.regs = nvme_reg_names,
 	.reg_ranges = nvme_reg_ranges,
 	.faults = nvme_faults,
+	.kinds = nvme_kinds,
 	.state_version = 1,
 	.stop = stop_running,
 	.resume = resume,

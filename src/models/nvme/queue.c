@@ -28,6 +28,9 @@ void nvme_queues_init(struct nvme *n)
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
 		n->sq[i].n = n->cq[i].n = n;
 		n->sq[i].id = n->cq[i].id = (uint16_t)i;
+		n->sq[i].life = 1;
+		if (i <= n->max_queues)
+			n->sq[i].cids = (_Atomic uint8_t *)n->cids + (size_t)i * NVME_CIDS;
 		pthread_mutex_init(&n->sq[i].lock, NULL);
 		pthread_mutex_init(&n->cq[i].lock, NULL);
 	}
@@ -49,6 +52,28 @@ void nvme_queues_doorbells(struct nvme *n)
 	}
 }
 
+/* ---- identifiers of commands ---- */
+
+/* Note that the command's identifier is taken; two stores and a load. With sq->lock. */
+static void take_cid(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd)
+{
+	_Atomic uint8_t *cid = &sq->cids[cmd->cid];
+
+	if (__builtin_expect(atomic_load_explicit(cid, memory_order_relaxed) == sq->life, 0))
+		nvme_judge_cid(n, sq, cmd);
+	atomic_store_explicit(cid, sq->life, memory_order_relaxed);
+}
+
+/* No identifier is taken any more. With sq->lock. */
+static void free_cids(struct nvme_sq *sq)
+{
+	if (!++sq->life)
+		sq->life = 1;
+	if (sq->life == 1)
+		for (unsigned i = 0; sq->cids && i < NVME_CIDS; i++)
+			atomic_store_explicit(&sq->cids[i], 0, memory_order_relaxed);
+}
+
 /* ---- set-up ---- */
 
 void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned size)
@@ -58,6 +83,7 @@ void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned si
 	atomic_store(&sq->kept->cqid, cqid);
 	sq->kept->base = base;
 	sq->deleting = false;
+	free_cids(sq);
 	sq->kept->shadow = sq->id ? nvme_buffer_slot(n->kept->shadow, sq->id, false) : 0;
 	sq->kept->eventidx = sq->id ? nvme_buffer_slot(n->kept->eventidx, sq->id, false) : 0;
 	atomic_store(&sq->kept->head, 0);
@@ -77,6 +103,7 @@ void nvme_queues_clear(struct nvme *n)
 		atomic_store(n->sq[i].doorbell, 0);
 		atomic_store(&n->kept->rung[2 * i], 0);
 		n->sq[i].deleting = false;
+		free_cids(&n->sq[i]);
 		n->sq[i].kept->shadow = n->sq[i].kept->eventidx = 0;
 		pthread_mutex_unlock(&n->sq[i].lock);
 		nvme_cq_clear(n, &n->cq[i]);
@@ -208,6 +235,8 @@ static void execute(struct nvme *n, struct nvme_sq *sq, uint16_t tag)
 		status = nvme_admin_cmd(n, sq, cmd, &result, &location);
 	if (status == NVME_PENDING)
 		return;
+	if (status)
+		nvme_judge_command(n, sq, cmd, status, location);
 	if (sq->due)
 		nvme_delay_command(sq, tag, status, result, location, sq->due);
 	else
@@ -293,6 +322,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 			commands++;
 			bytes += cost;
 			head = head + 1 == size ? 0 : head + 1;
+			take_cid(n, sq, &cmds[i]);
 			nvme_sq_fetched(sq, tags[i], &cmds[i], head);
 			sq->due = now ? nvme_delay_due(n, now) : 0;
 			execute(n, sq, tags[i]);
