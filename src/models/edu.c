@@ -50,6 +50,37 @@ struct edu {
 	uint8_t buf[BUF_SIZE];
 };
 
+/* What the description does not let a driver do. */
+enum { DMA_BUSY, FACTORIAL_BUSY, DMA_BUFFER, DMA_MASK };
+static const struct uvfio_kind edu_kinds[] = {
+	[DMA_BUSY] = {
+		.name = "dma-busy",
+		.line = "A register of the DMA is written while it runs",
+		.section = "QEMU, EDU device, 0x80 to 0x98",
+		.fix = "Wait until bit 0 of DMA_CMD is 0, or for the interrupt.",
+	},
+	[FACTORIAL_BUSY] = {
+		.name = "factorial-busy",
+		.line = "FACTORIAL is written while one is computed",
+		.section = "QEMU, EDU device, 0x20",
+		.fix = "Wait until bit 0 of STATUS is 0, or for the interrupt.",
+	},
+	[DMA_BUFFER] = {
+		.name = "dma-buffer",
+		.line = "A DMA reaches beyond the buffer of the device",
+		.section = "QEMU, EDU device, DMA",
+		.fix = "The buffer has 4096 bytes from 0x40000 on; the other address is memory's.",
+	},
+	[DMA_MASK] = {
+		.name = "dma-mask",
+		.line = "A DMA has an address with more bits than the device drives",
+		.section = "QEMU, EDU device, dma_mask",
+		.fix = "Map the memory at an IOVA below the mask, which has 28 bits by itself "
+		       "(option dma_mask).",
+	},
+	{ 0 },
+};
+
 static void raise_irq(struct uvfio_dev *dev, uint32_t bits)
 {
 	struct edu *edu = uvfio_priv(dev);
@@ -93,9 +124,8 @@ static uint64_t bus_address(struct uvfio_dev *dev, uint64_t addr)
 	struct edu *edu = uvfio_priv(dev);
 
 	if (addr & ~edu->dma_mask)
-		uvfio_log(dev, UVFIO_LOG_WARN,
-			  "DMA at 0x%" PRIx64 ": cut to the device's mask 0x%" PRIx64, addr,
-			  edu->dma_mask);
+		uvfio_report_dma(dev, DMA_MASK, addr, "cut to the device's mask 0x%" PRIx64,
+				 edu->dma_mask);
 	return addr & edu->dma_mask;
 }
 
@@ -107,10 +137,10 @@ static void dma_done(struct uvfio_dev *dev, void *arg)
 
 	/* A fault is the IOMMU's to report: the device has no register for it. */
 	if (inner < BUF_ADDR || edu->count > BUF_SIZE || inner - BUF_ADDR > BUF_SIZE - edu->count)
-		uvfio_log(dev, UVFIO_LOG_ERROR,
-			  "DMA of %" PRIu64 " bytes at device address 0x%" PRIx64
-			  ": the buffer is 0x%x..0x%x; nothing is transferred",
-			  edu->count, inner, BUF_ADDR, BUF_ADDR + BUF_SIZE - 1);
+		uvfio_report(dev, DMA_BUFFER,
+			     "DMA of %" PRIu64 " bytes at device address 0x%" PRIx64
+			     ": the buffer is 0x%x..0x%x; nothing is transferred",
+			     edu->count, inner, BUF_ADDR, BUF_ADDR + BUF_SIZE - 1);
 	else if (to_ram)
 		uvfio_dma_write(dev, bus_address(dev, edu->dst), edu->buf + (inner - BUF_ADDR),
 				edu->count);
@@ -175,15 +205,22 @@ static int edu_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 		return -EINVAL;
 	if (offset < REG_DMA_SRC && size != 4)
 		return 0;
-	if (offset >= REG_DMA_SRC && edu->cmd & DMA_RUN)
-		return 0; /* the registers of a running DMA stand still */
+	if (offset >= REG_DMA_SRC &&
+	    edu->cmd & DMA_RUN) { /* registers of a running DMA stand still */
+		if (offset <= REG_DMA_CMD)
+			uvfio_report_reg(dev, DMA_BUSY, 0, offset, &value, "a DMA is running");
+		return 0;
+	}
 	switch (offset) {
 	case REG_LIVE:
 		edu->live = ~(uint32_t)value;
 		break;
 	case REG_FACTORIAL:
-		if (edu->status & STATUS_COMPUTING)
+		if (edu->status & STATUS_COMPUTING) {
+			uvfio_report_reg(dev, FACTORIAL_BUSY, 0, offset, &value,
+					 "another factorial is being computed");
 			break;
+		}
 		edu->factorial = (uint32_t)value;
 		edu->status |= STATUS_COMPUTING;
 		uvfio_timer_set(edu->factorial_timer, edu->factorial_delay);
@@ -379,6 +416,7 @@ const struct uvfio_model model_edu = {
 	.bar_write = edu_write,
 	.regs = edu_regs,
 	.reg_ranges = edu_reg_ranges,
+	.kinds = edu_kinds,
 	.state_version = 1,
 	.describe = edu_describe,
 	.save = edu_save,
