@@ -297,7 +297,7 @@ is "what the IOMMU has, and who goes without" "$(completed 'uvfio run --iommu d'
 is "of a word that bash cuts, what is behind the cut" "$(completed 'uvfio run --iommu dirty-tracking=')" "on off "
 is "and of one that it does not cut, all" "$(COMP_WORDBREAKS=$' \t\n='; completed 'uvfio run --device nvme,addr=1:0.0,im')" "1:0.0,image= "
 is "the program without --" "$(completed 'uvfio run --kernel 7.3 --device=edu print' | grep -c 'printf ')" 1
-is "requests of ctl" "$(completed 'uvfio ctl ')" "runs list show plug unplug aer link sriov release "
+is "requests of ctl" "$(completed 'uvfio ctl ')" "runs list show plug unplug aer fault link sriov release "
 is "its options" "$(completed 'uvfio ctl -')" "--run --json --help "
 is "of unplug" "$(completed 'uvfio ctl --json unplug --')" "--surprise --timeout "
 is "a device to plug in" "$(completed 'uvfio ctl plug edu,mm')" "edu,mmap= "

@@ -78,7 +78,7 @@ static void test_wrong_specs(void **state)
 		"dma,addr=-3",
 		"dma=delay",
 		"dma=delay:61s",
-		"read,bar=7",
+		"read,bar=6",
 		"irqs=short:0",
 		"map=ENONE",
 		"dma=ENOMEM",

@@ -39,7 +39,7 @@ static const struct {
 		       "an access of the bytes A to B: an IOVA, or offset in a BAR" },
 	[KEY_AFTER] = { "after", "N", "not the first N" },
 	[KEY_AT] = { "at", "TIME", "not before so long: 10us, 10ms, 10s" },
-	[KEY_BAR] = { "bar", "N", "of BAR N, 0 to 6 (the ROM)" },
+	[KEY_BAR] = { "bar", "N", "of BAR N, 0 to 5" },
 	[KEY_DEVICE] = { "device", "ADDRESS", "of this device alone" },
 	[KEY_EVERY] = { "every", "N", "each N-th" },
 	[KEY_RATE] = { "rate", "M/N", "M of N, by chance" },
@@ -293,7 +293,7 @@ static int set_value(struct fault_spec *s, enum key key, char *value)
 	case KEY_BAR:
 		rc = number(value, &n);
 		s->bar = (uint32_t)n;
-		return rc || n > 6 ? -EINVAL : 0;
+		return rc || n > 5 ? -EINVAL : 0;
 	case KEY_DEVICE:
 		return set_device(s->device, value);
 	case KEY_EVERY:

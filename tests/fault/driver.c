@@ -10,9 +10,14 @@
  *	          how many messages came within half a second
  *	line      raise INTx: how many signals came within half a second
  *	wait      a line from standard input
+ *	trusting  read the register ID, and go by it without a look: another one is a crash
+ *	patient   send a message and wait for it, however long it takes
+ *	careful   fill memory: exit with 3 if it was aborted, with 42 if another pattern is there
+ *	blind     the same without a look, and print the memory
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +70,45 @@ static void fill(uint32_t pattern)
 		if (memory[i] != pattern)
 			how = "x";
 	fputs(how, stdout);
+}
+
+static void fill_careful(void)
+{
+	put(TD_DMA_DST, IOVA);
+	put(TD_DMA_LEN, 64);
+	put(TD_DMA_PATTERN, 0x5a5a5a5a);
+	put(TD_DMA_CMD, TD_OP_FILL);
+	if (get(TD_DMA_STATUS) != TD_DMA_OK)
+		exit(3);
+	for (unsigned i = 0; i < 16; i++)
+		if (memory[i] != 0x5a5a5a5a)
+			exit(42);
+}
+
+static void fill_blind(void)
+{
+	put(TD_DMA_DST, IOVA);
+	put(TD_DMA_LEN, 4);
+	put(TD_DMA_PATTERN, 0x5a5a5a5a);
+	put(TD_DMA_CMD, TD_OP_FILL);
+	printf("%x", memory[0]);
+}
+
+static void trust(void)
+{
+	if (get(TD_ID) != TD_ID_VALUE)
+		raise(SIGSEGV);
+}
+
+static void wait_patiently(void)
+{
+	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	int32_t fd = eventfd(0, 0);
+	uint64_t n;
+
+	need(!vfio_set_irqs(v.device, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &fd), "SET_IRQS");
+	put(TD_MSI, 0);
+	need(read(fd, &n, 8) == 8, "read");
 }
 
 static void read_id(void)
@@ -148,6 +192,14 @@ int main(int argc, char **argv)
 			raise_line();
 		else if (!strcmp(word, "wait"))
 			(void)getchar();
+		else if (!strcmp(word, "trusting"))
+			trust();
+		else if (!strcmp(word, "patient"))
+			wait_patiently();
+		else if (!strcmp(word, "careful"))
+			fill_careful();
+		else if (!strcmp(word, "blind"))
+			fill_blind();
 		for (int k = 0; k < n; k++) {
 			if (!strcmp(word, "fills"))
 				fill(0x01010101u * (unsigned)(k + 1));

@@ -116,7 +116,8 @@ _uvfio_skip_options() {
 		--abi | --check-file | --device | --error-exitcode | --fault | --fault-file | \
 			--iommu | --kernel | --log | --log-file | --seed | --suppress | --mode | \
 			--noiommu | --memlock | --run | --socket | --trace | --trace-dma | \
-			--trace-memory)
+			--trace-memory | --jobs | --json-file | --max-runs | --ok-status | \
+			--points | --timeout | --verify | --wrong-status)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -240,6 +241,26 @@ _uvfio_trace() {
 	esac
 }
 
+_uvfio_explore() {
+	local at
+	if _uvfio_skip_options 2; then
+		_uvfio_program "$at"
+		return
+	fi
+	case ${words[n - 1]} in
+	--json-file) _uvfio_files "" "$cur" ;;
+	--points) _uvfio_value --fault ;;
+	--jobs | --max-runs | --ok-status | --verify | --wrong-status) ;;
+	*)
+		_uvfio_value "${words[n - 1]}" ||
+			_uvfio_words "--jobs --json-file --max-runs --ok-status --points
+				--same-output --timeout --verify --wrong-status --abi --check
+				--device --fault --iommu --kernel --log --memlock --noiommu --seed
+				--help --"
+		;;
+	esac
+}
+
 _uvfio_conform() {
 	local at
 	for ((at = 2; at < n; at++)); do
@@ -257,7 +278,7 @@ _uvfio_conform() {
 
 _uvfio() {
 	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
-	local commands="run serve ctl models dump conform trace replay help version"
+	local commands="run explore serve ctl models dump conform trace replay help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -273,6 +294,7 @@ _uvfio() {
 	case $((n > 1)):${words[1]} in
 	0:*) _uvfio_words "$commands --help --version" ;;
 	1:run) _uvfio_run ;;
+	1:explore) _uvfio_explore ;;
 	1:ctl) _uvfio_ctl ;;
 	1:serve)
 		_uvfio_value "${words[n - 1]}" ||
