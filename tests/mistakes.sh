@@ -18,13 +18,14 @@ field() { sed -n "s/\. .*//; s/.*$2: \([^;]*\).*/\1/p" "$1.c" | head -n 1; }
 # the device that NAME drives; COUNTER is the example's, NVME one whose doorbells are not polled
 truncate -s 16M "$tmp/disk"
 device() { field "$1" device | sed "s,^COUNTER,$build/examples/counter.so,; s,^NVME,nvme\,image=$tmp/disk\,mmap=trap,"; }
+place= # ,process=own: the device is in a process of its own
 # drive NAME MISTAKE OPTION...: runs it, with the reports in $tmp/log; its status is in $rc
 drive() {
 	local name=$1 mistake=$2 asked under; shift 2
 	asked=$(field "$name" asked) under=$(field "$name" under)
 	# shellcheck disable=SC2086
 	timeout 60 "$U" run "--check${asked:+=$asked}" --error-exitcode 99 --log-file "$tmp/log" "$@" \
-		--device "$(device "$name")" -- $under "$tmp/$name.$mistake" >"$tmp/out" 2>&1
+		--device "$(device "$name")$place" -- $under "$tmp/$name.$mistake" >"$tmp/out" 2>&1
 	rc=$?
 }
 # the file and line of the first frame that is in the driver's own file
@@ -66,6 +67,19 @@ for name in dma_short dma_stale dma_handler mmio_width proto_user; do
 	both $name "gcc -O0" gcc -O0
 	both $name "clang -O2" clang -O2
 done
+
+echo "# devices in a process of their own"
+place=,process=own
+for name in dma_later dma_pwrite dma_short dma_stale mmio_width proto_user; do
+	both $name "process=own" gcc -O2
+done
+compile dma_short 1 gcc -O1; : >"$tmp/log"; drive dma_short 1
+has "its process and thread are the program's" '^==([0-9]+)==   by the program.s memory access, in thread \1 "dma_short.1":'
+drive dma_short 1 --check-fatal
+same "and stops at its first mistake" 134 $rc
+compile dma_freed 1 gcc -O1; drive dma_freed 1
+same "memory that is gone is a line, as in the kernel's log, and no mistake of a kind" 0 $rc
+place=
 
 echo "# stacks"
 both dma_short "gcc -O2 without frame pointers" gcc -O2 -fomit-frame-pointer

@@ -15,6 +15,23 @@
 
 struct iommu_target;
 
+/*
+ * Where in the other process's program its call is. A frame is an address there, with 1 + the
+ * index of its module in the run's table of modules (check/shared.h) from CLIENT_MODULE_BIT up, so
+ * that it can stand among addresses of this process, which have 0 there.
+ */
+#define CLIENT_NO_MODULE  0xffffu
+#define CLIENT_FRAMES	  24u
+#define CLIENT_MODULE_BIT 48u
+struct client_place {
+	uint64_t ip; /* where the call returns to, or the instruction */
+	int32_t pid, tid;
+	char thread[16];
+	uint32_t n; /* frames; 0: they are not looked for */
+	uint32_t exact;
+	uint64_t pc[CLIENT_FRAMES]; /* the innermost first */
+};
+
 /* A client that is another process, during one call. */
 struct client {
 	int mem; /* its memory, by pread and pwrite */
@@ -23,6 +40,8 @@ struct client {
 	/* descriptors that came along: ours is fds[i] where it has numbers[i] */
 	const int *numbers, *fds;
 	unsigned num_fds;
+	const struct client_place *place; /* or NULL; else: */
+	bool *stop; /* is set if the client shall stop for a mistake that it has made */
 };
 /* The client of this thread's call; NULL: it is this process. */
 extern __thread const struct client *client_now;

@@ -66,6 +66,14 @@ int check_start(const char *dir, bool stops);
 struct check_shared;
 /* The same with @s, which stays. */
 int check_start_with(struct check_shared *s, bool stops);
+struct client_place;
+/*
+ * Say where the call is that this thread makes on a device in another process, which tells of its
+ * mistakes: frames, thread and process. Nothing is said where nothing is looked for.
+ */
+void check_place(struct client_place *out);
+/* Stop this process for a mistake that was told over there (--check-fatal). */
+void check_stop_here(void);
 /* In a forked child, which shares the records. */
 void check_forked(void);
 /* End it again. For tests: no other thread reports. */

@@ -73,7 +73,9 @@ static void put(atomic_ullong *w, uint64_t v)
 
 static int32_t tid(void)
 {
-	return (int32_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	const struct client_place *place = check_client_place();
+
+	return place ? place->tid : (int32_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
 static void take_stack(struct backtrace *b, unsigned max)
@@ -82,7 +84,7 @@ static void take_stack(struct backtrace *b, unsigned max)
 
 	b->n = b->exact = 0;
 	if (call)
-		check_stack_take(b, &call->from, max);
+		check_call_stack(b, call, max);
 }
 
 /* ---- mappings ---- */

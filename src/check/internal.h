@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #ifndef CHECK_INTERNAL_H
 #define CHECK_INTERNAL_H
+#include "base/client.h"
 #include "base/event.h"
 #include "check/backtrace.h"
 #include "check/check.h"
@@ -19,6 +20,17 @@ void check_stacks_stop(void);
 void check_stacks_forked(void);
 /* backtrace_take(), of at most CHECK_PAST_FRAMES; quick where it was taken before. */
 void check_stack_take(struct backtrace *b, const struct call_site *from, unsigned max);
+
+/* Return where the call is that another process makes here, if it says that, or NULL. */
+static inline const struct client_place *check_client_place(void)
+{
+	return client_now && client_now->place && client_now->place->n ? client_now->place : NULL;
+}
+/*
+ * Take the stack of the program at its call @call, in this process or in the one that makes it: of
+ * that one's frames the modules are known already.
+ */
+void check_call_stack(struct backtrace *b, const struct call_frame *call, unsigned max);
 
 /* ---- uninit.c ---- */
 /* Look at what a device is about to read: EVENT_READING. */

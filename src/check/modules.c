@@ -98,7 +98,11 @@ void check_stack_set(struct check_shared *s, struct check_stack *to, const struc
 	to->n = b->n;
 	to->exact = b->exact;
 	for (unsigned i = 0; i < b->n; i++) {
-		to->pc[i] = b->pc[i];
-		to->module[i] = module_of(s, backtrace_at(b, i));
+		uint64_t theirs = b->pc[i] >> CLIENT_MODULE_BIT;
+
+		to->pc[i] = b->pc[i] & ((1ull << CLIENT_MODULE_BIT) - 1);
+		to->module[i] = !theirs			  ? module_of(s, backtrace_at(b, i))
+				: theirs <= CHECK_MODULES ? (uint16_t)(theirs - 1)
+							  : CHECK_NO_MODULE;
 	}
 }

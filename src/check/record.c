@@ -205,15 +205,19 @@ static void add_about(struct check_record *r, const struct report_about *a, bool
 
 static void add_who(struct check_record *r, const struct report *report, const char *call)
 {
+	const struct client_place *place = check_client_place();
 	struct timespec t = { 0 };
 
 	sys_call(SYS_clock_gettime, CLOCK_REALTIME, (long)&t, 0, 0, 0, 0);
 	r->time = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-	r->pid = (int32_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
-	r->tid = (int32_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	r->pid = place ? place->pid : (int32_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	r->tid = place ? place->tid : (int32_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	r->err = report->err;
 	memset(r->thread, 0, sizeof(r->thread));
-	sys_call(SYS_prctl, PR_GET_NAME, (long)r->thread, 0, 0, 0, 0);
+	if (place)
+		copy_text(r->thread, sizeof(r->thread), place->thread);
+	else
+		sys_call(SYS_prctl, PR_GET_NAME, (long)r->thread, 0, 0, 0, 0);
 	copy_text(r->device, sizeof(r->device), report->who);
 	copy_text(r->text, sizeof(r->text), report->text);
 	copy_text(r->call, sizeof(r->call), call);
@@ -244,29 +248,60 @@ static bool is_traced(void)
 	return at && at[sizeof(what) - 1] != '0';
 }
 
-/* Wait until the record is shown, and stop: for the debugger, or with a core. */
-static void stop(struct check_slot *slot, unsigned before)
+/* Wait until the record is shown. True: the user wants to stop for it. */
+static bool is_to_stop(struct check_slot *slot, unsigned before)
 {
 	const struct timespec within = { .tv_sec = SHOWN_WITHIN_S };
-	uint64_t set;
-	int sig;
-	/* the kernel's struct sigaction, with all zero: the default */
-	const uint64_t dfl[4] = { 0 };
 
 	while (atomic_load(&slot->shown) == before &&
 	       sys_call(SYS_futex, (long)&slot->shown, FUTEX_WAIT, before, (long)&within, 0, 0) !=
 		       -ETIMEDOUT)
 		;
-	if (atomic_load(&slot->shown) != before && atomic_load(&slot->passed))
-		return;
-	sig = is_traced() ? SIGTRAP : SIGABRT;
-	set = 1ull << (sig - 1);
+	return atomic_load(&slot->shown) == before || !atomic_load(&slot->passed);
+}
+
+/* Stop: for the debugger, or with a core. */
+void check_stop_here(void)
+{
+	/* the kernel's struct sigaction, with all zero: the default */
+	const uint64_t dfl[4] = { 0 };
+	int sig = is_traced() ? SIGTRAP : SIGABRT;
+	uint64_t set = 1ull << (sig - 1);
+
 	/* past what the program has for this signal: it shall not answer a mistake of its own */
 	if (sig == SIGABRT)
 		sys_call(SYS_rt_sigaction, sig, (long)dfl, 0, sizeof(set), 0, 0);
 	sys_call(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof(set), 0, 0);
 	sys_call(SYS_tgkill, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0),
 		 sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0), sig, 0, 0, 0);
+}
+
+/* ---- calls to devices in another process (process=own) ---- */
+
+/* Return @module as frames of a client have it. */
+static uint64_t client_module(uint16_t module)
+{
+	return (uint64_t)(module < CHECK_MODULES ? module + 1u : CLIENT_NO_MODULE)
+	       << CLIENT_MODULE_BIT;
+}
+
+void check_place(struct client_place *out)
+{
+	struct check_stack stack;
+	struct backtrace b;
+
+	out->n = 0;
+	if (!shared || !call_current)
+		return;
+	check_stack_take(&b, &call_current->from, CLIENT_FRAMES);
+	check_stack_set(shared, &stack, &b);
+	for (unsigned i = 0; i < stack.n; i++)
+		out->pc[i] = stack.pc[i] | client_module(stack.module[i]);
+	out->n = stack.n;
+	out->exact = stack.exact;
+	out->pid = (int32_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	out->tid = (int32_t)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	sys_call(SYS_prctl, PR_GET_NAME, (long)out->thread, 0, 0, 0, 0);
 }
 
 /* ---- the subscriber ---- */
@@ -376,8 +411,13 @@ static bool make(const struct report *report, const struct way *w)
 	atomic_store_explicit(&slot->state, CHECK_READY, memory_order_release);
 	atomic_fetch_add(&shared->wake, 1);
 	wake(&shared->wake);
-	if (shared->fatal && may_stop)
-		stop(slot, before);
+	/* a device's own process is told the program's mistakes, and the program stops */
+	if (shared->fatal && (may_stop || check_client_place()) && is_to_stop(slot, before)) {
+		if (may_stop)
+			check_stop_here();
+		else
+			*client_now->stop = true;
+	}
 	return true;
 }
 
@@ -406,7 +446,7 @@ static void on_report(const struct report *report, void *unused)
 	w.at = AT_CALL;
 	find_place(report, &w);
 	if (report->call && w.at == AT_CALL)
-		backtrace_take(&w.stack, &report->call->from, CHECK_FRAMES);
+		check_call_stack(&w.stack, report->call, CHECK_FRAMES);
 	if (make(report, &w))
 		*report->shown = true;
 }

@@ -458,9 +458,67 @@ static void test_models(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A call that another process makes here is told with its own places. */
+static void test_client(void **state)
+{
+	struct client_place place = {
+		.pid = 77,
+		.tid = 78,
+		.thread = "far",
+		.n = 3,
+		.exact = 1,
+		.pc = { 0x5000 | 4ull << CLIENT_MODULE_BIT, 0x6000 | 0xfffeull << CLIENT_MODULE_BIT,
+			0x7000 | (uint64_t)CLIENT_NO_MODULE << CLIENT_MODULE_BIT }
+	};
+	bool stop = false;
+	struct client c = { .place = &place, .stop = &stop };
+	const struct check_record *r;
+
+	client_now = &c;
+	event(EVENT_MAP, 0x1000, 0x1000, 0, 0x1111);
+	refuse(0x2000, 0x2222);
+	client_now = NULL;
+	assert_false(stop);
+	r = record(0);
+	assert_non_null(r);
+	assert_int_equal(r->pid, 77);
+	assert_int_equal(r->tid, 78);
+	assert_string_equal(r->thread, "far");
+	assert_int_equal(r->stack.n, 3);
+	assert_int_equal(r->stack.exact, 1);
+	assert_int_equal(r->stack.pc[0], 0x5000);
+	assert_int_equal(r->stack.module[0], 3);
+	assert_int_equal(r->stack.pc[1], 0x6000);
+	assert_int_equal(r->stack.module[1], CHECK_NO_MODULE);
+	assert_int_equal(r->stack.module[2], CHECK_NO_MODULE);
+	assert_int_equal(r->parts, 1);
+	assert_int_equal(r->part[0].tid, 78);
+	assert_int_equal(r->part[0].stack.pc[0], 0x5000);
+	assert_int_equal(r->part[0].stack.module[0], 3);
+}
+
+/* And a process says where its calls to another are. */
+static void test_own_place(void **state)
+{
+	struct client_place place = { .n = 9 };
+
+	check_place(&place);
+	assert_int_equal(place.n, 0);
+	{
+		CALL_FRAME("ioctl", ((struct call_site){ .ip = (void *)test_once, .exact = true }));
+		check_place(&place);
+	}
+	assert_int_equal(place.n, 1);
+	assert_int_equal(place.pid, getpid());
+	assert_int_equal(place.pc[0] & ((1ull << CLIENT_MODULE_BIT) - 1), (uintptr_t)test_once);
+	assert_in_range(place.pc[0] >> CLIENT_MODULE_BIT, 1, CHECK_MODULES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_client, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_place, setup, teardown),
 		TEST(test_once),
 		TEST(test_modules),
 		TEST(test_history),

@@ -9,6 +9,7 @@
  * which is odd while it is written, says to a reader whether they belong together. Who finds a
  * writer there takes the stack itself.
  */
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -135,4 +136,21 @@ void check_stack_take(struct backtrace *b, const struct call_site *from, unsigne
 	backtrace_take_noting(b, from, max, &words);
 	if (!words.not_all)
 		keep(slot_of(key), key, b, &words);
+}
+
+void check_call_stack(struct backtrace *b, const struct call_frame *call, unsigned max)
+{
+	const struct client_place *place = check_client_place();
+
+	if (place) {
+		b->n = place->n < max ? place->n : max;
+		b->exact = place->exact;
+		memcpy(b->pc, place->pc, b->n * sizeof(b->pc[0]));
+	} else if (client_now) {
+		b->n = b->exact = 0;
+	} else if (max > FRAMES) {
+		backtrace_take(b, &call->from, max);
+	} else {
+		check_stack_take(b, &call->from, max);
+	}
 }

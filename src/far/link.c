@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "base/call.h"
 #include "base/heap.h"
 #include "base/report.h"
 #include "base/run_socket.h"
@@ -23,6 +24,8 @@ struct far_links {
 	const char *run_dir;
 	void (*on_hello)(void *arg);
 	void *arg;
+	void (*find_place)(struct client_place *out); /* or NULL; with stop */
+	void (*stop)(void);
 	pthread_mutex_t lock; /* a leaf; guards what follows */
 	uint64_t self;	      /* the number of HELLO; 0: not said yet */
 	int idle[KEPT];
@@ -51,6 +54,13 @@ void far_links_on_hello(struct far_links *l, void (*fn)(void *arg), void *arg)
 {
 	l->on_hello = fn;
 	l->arg = arg;
+}
+
+void far_links_set_place(struct far_links *l, void (*fn)(struct client_place *out),
+			 void (*stop)(void))
+{
+	l->find_place = fn;
+	l->stop = stop;
 }
 
 /* ---- packets ---- */
@@ -197,6 +207,9 @@ long far_call(struct far_links *l, struct far_request *r, const int *fds, size_t
 	struct far_reply reply = { 0 };
 	int link = take(l), rc;
 
+	r->place.ip = call_current ? (uintptr_t)call_current->from.ip : 0;
+	if (l->find_place)
+		l->find_place(&r->place);
 	rc = link < 0 ? link : make_call(link, r, fds, num_fds, install, arg, &reply);
 	if (rc) {
 		fd_close_private(link);
@@ -205,6 +218,8 @@ long far_call(struct far_links *l, struct far_request *r, const int *fds, size_t
 				  strerror(-rc));
 	}
 	give_back(l, link);
+	if (reply.stop && l->stop)
+		l->stop();
 	if (out)
 		*out = reply;
 	return reply.value;

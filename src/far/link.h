@@ -37,6 +37,14 @@ void far_links_abandon(struct far_links *l);
  */
 void far_links_on_hello(struct far_links *l, void (*fn)(void *arg), void *arg);
 /**
+ * far_links_set_place - have @fn say where in the program a call is that is being made
+ *
+ * It fills all but ip, on any thread. @stop is called behind a call that was a mistake for which
+ * the program shall stop. Before the first call.
+ */
+void far_links_set_place(struct far_links *l, void (*fn)(struct client_place *out),
+			 void (*stop)(void));
+/**
  * far_call - make a call, and wait for its end
  * @r: with all but num_fds and numbers
  * @fds: descriptors that go along, and their numbers at the same time; may be NULL

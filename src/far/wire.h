@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/client.h"
+
 /* In the run directory. Only its owner can connect. */
 #define FAR_SOCKET "claims/own"
 /* Descriptors of one packet: Linux takes 253. */
@@ -50,6 +52,7 @@ struct far_request {
 	uint64_t dev, ino; /* the file; not of HELLO, OPEN, MORE, INSTALLED */
 	uint64_t a, b, c, d;
 	char path[FAR_PATH];
+	struct client_place place; /* not of HELLO, MORE, INSTALLED */
 };
 /* Behind it, for each descriptor: int32_t, the number that the client has it by. */
 
@@ -66,7 +69,7 @@ enum far_answer {
 };
 struct far_reply {
 	uint32_t answer;
-	int32_t unused;
+	int32_t stop;  /* of DONE: the program made a mistake for which it shall stop */
 	int64_t value; /* of a call: the kernel's, or -errno */
 	uint64_t data; /* of a load */
 	struct far_info info;

@@ -320,8 +320,30 @@ static long make_call(struct own_link *l, const struct far_request *r, struct fa
 /* Serve one call, of which @r is the packet that says it. 0 or -errno: the link is over. */
 static int serve(struct own_link *l, const struct far_request *r)
 {
+	/* as the program calls them, for lines of the log */
+	static const char *const call_names[] = {
+		[0] = "call",
+		[FAR_HELLO] = "hello",
+		[FAR_OPEN] = "open",
+		[FAR_ASK] = "fstat",
+		[FAR_MORE] = "call",
+		[FAR_IOCTL] = "ioctl",
+		[FAR_READ] = "pread",
+		[FAR_WRITE] = "pwrite",
+		[FAR_READ_ON] = "read",
+		[FAR_WRITE_ON] = "write",
+		[FAR_SEEK] = "lseek",
+		[FAR_MMAP] = "mmap",
+		[FAR_HOLD] = "fork",
+		[FAR_DROP] = "munmap",
+		[FAR_LOAD] = "memory access",
+		[FAR_STORE] = "memory access",
+		[FAR_INSTALLED] = "call",
+	};
 	struct far_reply out = { .answer = FAR_DONE };
+	struct call_frame frame;
 	struct client c = { 0 };
+	bool stop = false;
 
 	if (l->process) {
 		c.mem = l->process->mem;
@@ -329,10 +351,16 @@ static int serve(struct own_link *l, const struct far_request *r)
 		c.fds = l->fds;
 		c.numbers = l->numbers;
 		c.num_fds = l->num_fds;
+		c.place = &r->place;
+		c.stop = &stop;
 		client_now = &c;
 	}
+	call_enter(&frame, call_names[r->op < ARRAY_SIZE(call_names) ? r->op : 0],
+		   (struct call_site){ .ip = (const void *)(uintptr_t)r->place.ip });
 	out.value = make_call(l, r, &out);
+	call_leave(&frame);
 	client_now = NULL;
+	out.stop = stop;
 	drop_fds(l);
 	return out.value == -EPROTO ? -EPROTO : reply(l, &out);
 }
@@ -348,6 +376,9 @@ static void *run(void *arg)
 	do {
 		rc = receive(l, &r);
 		r.path[FAR_PATH - 1] = '\0';
+		r.place.thread[sizeof(r.place.thread) - 1] = '\0';
+		if (r.place.n > CLIENT_FRAMES)
+			r.place.n = 0;
 		if (!rc && r.op != FAR_MORE)
 			rc = serve(l, &r);
 	} while (!rc);

@@ -399,6 +399,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 			return;
 		}
 		far_links_on_hello(shim.far, shim_bars_hold, NULL);
+		far_links_set_place(shim.far, check_place, check_stop_here);
 	}
 	if (abi && vfio_abi_choose(abi, why, sizeof(why))) {
 		report_err("environment", SHIM_WHO, 0, "UVFIO_ABI=%s: %s; no device is seen", abi,
