@@ -475,7 +475,8 @@ static void test_client(void **state)
 	const struct check_record *r;
 
 	client_now = &c;
-	event(EVENT_MAP, 0x1000, 0x1000, 0, 0x1111);
+	event(EVENT_MAP, 0x2000, 0x1000, 0, 0x1111);
+	event(EVENT_UNMAP, 0x2000, 0x1000, 0, 0x1111);
 	refuse(0x2000, 0x2222);
 	client_now = NULL;
 	assert_false(stop);
@@ -491,7 +492,7 @@ static void test_client(void **state)
 	assert_int_equal(r->stack.pc[1], 0x6000);
 	assert_int_equal(r->stack.module[1], CHECK_NO_MODULE);
 	assert_int_equal(r->stack.module[2], CHECK_NO_MODULE);
-	assert_int_equal(r->parts, 1);
+	assert_int_equal(r->parts, 2);
 	assert_int_equal(r->part[0].tid, 78);
 	assert_int_equal(r->part[0].stack.pc[0], 0x5000);
 	assert_int_equal(r->part[0].stack.module[0], 3);
