@@ -41,6 +41,22 @@ line "of registers" '^ +0 +1 0000:01:00.0 BAR0 SQTDBL\[1\] \(0x1008\)$'
 line "of commands" '^  Write: 1, '
 check "JSON" show "$tmp/t" --json
 line "of an access" '"kind":"bar","access":"write","region":"BAR0","register":"SQTDBL\[1\]","offset":"0x1008","size":4,"mapped":true,"value":"0x1"}$'
+check "for the Perfetto viewer" show "$tmp/t" --perfetto
+# a slice of each command, on tracks with names, on which none overlaps another
+check "its events" python3 - "$tmp/text" <<'END'
+import json, sys
+events = json.load(open(sys.argv[1]))["traceEvents"]
+names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
+until, writes = {}, 0
+for e in sorted((e for e in events if e["ph"] == "X" and e["cat"] == "command"), key=lambda e: e["ts"]):
+    track = e["pid"], e["tid"]
+    assert names[track].startswith("queue "), names[track]
+    assert e["ts"] >= until.get(track, 0), e
+    until[track] = e["ts"] + e["dur"]
+    writes += e["name"] == "Write" and names[track] == "queue 1"
+assert writes == 1, writes
+assert {"DMA", "INTx", "vector 1", "queue 0"} <= set(names.values()), names
+END
 check "filters" show "$tmp/t" --kind bar --register CSTS --device 01:00
 same "of accesses alone" "" "$(grep -v ' BAR0 read CSTS (0x001c) of 4 -> ' "$tmp/text")"
 check "by time" show "$tmp/t" --from 1us --to 100

@@ -19,6 +19,7 @@ enum {
 	OPT_FROM,
 	OPT_JSON,
 	OPT_KIND,
+	OPT_PERFETTO,
 	OPT_REGISTER,
 	OPT_STATS,
 	OPT_THREAD,
@@ -34,6 +35,8 @@ static const struct cli_option options[] = {
 	[OPT_KIND] = { "kind", "KINDS",
 		       "only events of these kinds, with commas between: bar, config, dma, map,\n"
 		       "irq, reset, ioctl, command, report" },
+	[OPT_PERFETTO] = { "perfetto", NULL,
+			   "a trace that the Perfetto viewer opens (ui.perfetto.dev)" },
 	[OPT_REGISTER] = { "register", "NAME",
 			   "only accesses to registers with NAME in their name" },
 	[OPT_STATS] = { "stats", NULL,
@@ -84,6 +87,7 @@ static int set_option(struct show *s, int opt, const char *value)
 		return cli_error(s->cmd, "--kind %s: '%.*s' is no kind of events", value, (int)len,
 				 bad);
 	case OPT_JSON:
+	case OPT_PERFETTO:
 	case OPT_STATS:
 		if (s->as >= 0 && s->as != opt)
 			return cli_error(s->cmd, "--%s and --%s: write one of them",
@@ -114,6 +118,8 @@ static int show(struct show *s, const char *path)
 	}
 	if (s->as == OPT_JSON)
 		trace_json(stdout, log, &s->filter);
+	else if (s->as == OPT_PERFETTO)
+		trace_perfetto(stdout, log, &s->filter);
 	else if (s->as == OPT_STATS)
 		rc = trace_stats(stdout, log, &s->filter);
 	else

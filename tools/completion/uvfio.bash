@@ -232,8 +232,8 @@ _uvfio_trace() {
 	*)
 		case $cur in
 		-*)
-			_uvfio_words "--device --from --json --kind --register --stats --thread
-				--to --help"
+			_uvfio_words "--device --from --json --kind --perfetto --register --stats
+				--thread --to --help"
 			;;
 		*) _uvfio_files "" "$cur" ;;
 		esac

@@ -11,6 +11,7 @@
 /* An event of a log, with its record and data, which are within their bounds. */
 struct trace_event {
 	const struct trace_record *r;
+	uint64_t time; /* when it began; of a command: when the driver rang for it */
 	uint32_t pair; /* of a call its return, of a command its end, and the other way round */
 };
 
@@ -107,6 +108,10 @@ struct trace_sums {
 /* Sum up what is wanted; NULL: no memory. */
 struct trace_sums *trace_sums_new(const struct trace_log *log, const struct trace_filter *f);
 void trace_sums_free(struct trace_sums *s);
+
+/* ---- bells.c ---- */
+/* Find when the driver rang for each command, where that is in the log. 0 or -ENOMEM. */
+int trace_find_bells(struct trace_log *log);
 
 /* ---- text.c ---- */
 /* Write what happened, without time, thread and device. */

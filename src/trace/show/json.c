@@ -92,7 +92,7 @@ static void put_command(FILE *f, const struct trace_log *log, const struct trace
 	put_hex(f, "status", r->value);
 	if (e->pair != NOT_PAIRED)
 		fprintf(f, ",\"ns\":%" PRIu64,
-			trace_ns(log, r->time) - trace_ns(log, log->event[e->pair].r->time));
+			trace_ns(log, r->time) - trace_ns(log, log->event[e->pair].time));
 }
 
 static void put_report(FILE *f, const struct trace_record *r)

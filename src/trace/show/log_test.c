@@ -304,6 +304,7 @@ static void digest(const void *bytes, size_t size)
 	if (!trace_log_parse(bytes, size, &log)) {
 		trace_text(f, log, &all);
 		trace_json(f, log, &all);
+		trace_perfetto(f, log, &all);
 		trace_stats(f, log, &all);
 		trace_log_free(log);
 	}
@@ -418,6 +419,61 @@ static void test_stats(void **state)
 	free(text);
 }
 
+static const struct uvfio_reg doorbells[] = {
+	{ .name = "SQTDBL", .count = 4, .stride = 8, .width = 4 },
+	{ 0 },
+};
+
+static void take(unsigned place, uint64_t id)
+{
+	EVENT(EVENT_BEGIN, .who = "0000:02:00.0", .bar = 1, .what = place, .at = id,
+	      .text = "Read");
+}
+
+/* A command begins when its driver rang for it, also where the queue's tail went round. */
+static void test_bells(void **state)
+{
+	static const unsigned rung_at[] = { 0, 0, 1, 1, 1 };
+	uint32_t tail[] = { 2, 1 };
+	struct trace_log *log;
+
+	begin((struct trace_drain_options){ .of_dma = 16 }, true);
+	EVENT(EVENT_DEVICE, .who = "0000:02:00.0", .text = "queues", .data = doorbells);
+	for (unsigned i = 0; i < 2; i++)
+		EVENT(EVENT_ACCESS, .who = "0000:02:00.0", .at = 8, .size = 4, .data = &tail[i],
+		      .write = true);
+	take(0, 0); /* which both cover: the later one is it */
+	take(1, 1);
+	take(2, 2);
+	take(3, 3);
+	EVENT(EVENT_END, .who = "0000:02:00.0", .bar = 1, .at = 3);
+	log = end();
+	assert_int_equal(log->n, 7);
+	assert_int_equal(log->event[2].time, log->event[1].r->time);
+	for (unsigned i = 1; i < 4; i++)
+		assert_int_equal(log->event[2 + i].time, log->event[rung_at[i]].r->time);
+	assert_int_equal(log->event[5].pair, 6);
+	trace_log_free(log);
+}
+
+static void as_perfetto(FILE *f, const struct trace_log *log)
+{
+	trace_perfetto(f, log, &all);
+}
+
+static void test_perfetto(void **state)
+{
+	char *text = shown(as_perfetto);
+
+	assert_non_null(
+		strstr(text, "\"name\":\"process_name\",\"args\":{\"name\":\"" DEV " model\"}"));
+	assert_non_null(strstr(text, "\"name\":\"thread_name\",\"args\":{\"name\":\"queue 1\"}"));
+	assert_non_null(strstr(text, "\"name\":\"thread_name\",\"args\":{\"name\":\"vector 3\"}"));
+	assert_non_null(strstr(text, "\"cat\":\"command\",\"name\":\"Read\""));
+	assert_non_null(strstr(text, "\"cat\":\"ioctl\",\"name\":\"VFIO_IOMMU_MAP_DMA\""));
+	free(text);
+}
+
 static void test_filter(void **state)
 {
 	struct trace_filter f = { .kinds = "bar,dma", .to_ns = INT64_MAX };
@@ -455,12 +511,13 @@ static void test_filter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),	cmocka_unit_test(test_dma_all),
-		cmocka_unit_test(test_full),	cmocka_unit_test(test_round),
-		cmocka_unit_test(test_threads), cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_hole),	cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_filter),	cmocka_unit_test(test_json),
-		cmocka_unit_test(test_stats),
+		cmocka_unit_test(test_text),	 cmocka_unit_test(test_dma_all),
+		cmocka_unit_test(test_full),	 cmocka_unit_test(test_round),
+		cmocka_unit_test(test_threads),	 cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_hole),	 cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_filter),	 cmocka_unit_test(test_json),
+		cmocka_unit_test(test_stats),	 cmocka_unit_test(test_bells),
+		cmocka_unit_test(test_perfetto),
 	};
 	int rc;
 

@@ -87,7 +87,7 @@ static bool take(struct trace_log *log, const struct trace_record *r, uint64_t *
 	default:
 		/* a later version may have more kinds */
 		if (r->kind > TRACE_PAD && r->kind < TRACE_EVENTS)
-			log->event[log->n++] = (struct trace_event){ r, NOT_PAIRED };
+			log->event[log->n++] = (struct trace_event){ r, r->time, NOT_PAIRED };
 	}
 	return true;
 }
@@ -200,7 +200,7 @@ static int parse(struct trace_log *log, const uint8_t *bytes, size_t size)
 		log->start = log->event[0].r->time;
 	if (!head->tsc)
 		log->ticks = log->ticks_ns = 1;
-	return pair(log);
+	return pair(log) ?: trace_find_bells(log);
 }
 
 int trace_log_parse(const void *bytes, size_t size, struct trace_log **out)

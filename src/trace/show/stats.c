@@ -165,7 +165,7 @@ static void add(struct trace_sums *s, const struct trace_log *log, const struct 
 	}
 	if (n)
 		trace_histogram_add(&n->took, trace_ns(log, log->event[e->pair].r->time) -
-						      trace_ns(log, r->time));
+						      trace_ns(log, e->time));
 }
 
 static int by_count(const void *a, const void *b)

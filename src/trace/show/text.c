@@ -97,7 +97,7 @@ static void command(FILE *out, const struct trace_log *log, const struct trace_e
 	fprintf(out, " ends with status 0x%" PRIx64, r->value);
 	if (e->pair != NOT_PAIRED)
 		fprintf(out, " after %" PRIu64 " ns",
-			trace_ns(log, r->time) - trace_ns(log, log->event[e->pair].r->time));
+			trace_ns(log, r->time) - trace_ns(log, log->event[e->pair].time));
 }
 
 static void report(FILE *out, const struct trace_record *r)
