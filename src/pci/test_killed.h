@@ -59,8 +59,9 @@ struct killed {
 	unsigned num_opts;
 	char *mem; /* the driver's, shared */
 	uint64_t iova, mem_size;
-	uint32_t vectors;			 /* of MSI-X, that are not masked: a bit each */
-	char *(*kept_memory)(pci_function *fn);	 /* return what uvfio_lasting() gave */
+	uint32_t vectors; /* of MSI-X, that are not masked: a bit each */
+	/* return what uvfio_lasting() gave, and of how many bytes stores count */
+	char *(*kept_memory)(pci_function *fn, size_t *size);
 	void (*prepare)(const struct killed *k); /* or NULL; in the process, at first */
 	void (*dead)(struct killed *k);		 /* or NULL; before another process is there */
 	struct killed_shared *shared;
@@ -141,12 +142,15 @@ static inline void on_step(int sig, siginfo_t *info, void *context)
 static inline void watch_start(struct killed *k, pci_function *fn, int left)
 {
 	struct sigaction sa = { .sa_sigaction = on_store, .sa_flags = SA_SIGINFO };
+	char *kept;
+	size_t size;
 
 	watch_protect(PROT_READ | PROT_WRITE);
 	atomic_store(&k->shared->left, left);
 	if (!left)
 		return;
-	watch(k->kept_memory(fn), pci_lasting_size(fn));
+	kept = k->kept_memory(fn, &size);
+	watch(kept, size);
 	for (unsigned i = 0; i < KILLED_WATCHED; i++)
 		if (k->shared->size[i])
 			watch(k->mem + k->shared->at[i], k->shared->size[i]);

@@ -185,12 +185,15 @@ struct igb_kept {
 	uint32_t vectors;
 	_Atomic uint32_t ioaddr;
 	struct igb_kept_access access[2];
-	struct igb_kept_irq irq, irq_was;
-	struct igb_kept_ctl ctl, ctl_was;
+	struct igb_kept_irq irq;
+	struct igb_kept_ctl ctl;
 	struct igb_kept_stats stats;
 	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
 	struct igb_kept_rx rx[IGB_QUEUES];
 	struct igb_kept_tx tx[IGB_QUEUES];
+	/* copies, for UNDO; nobody looks at them before they are whole */
+	_Alignas(4096) struct igb_kept_irq irq_was;
+	struct igb_kept_ctl ctl_was;
 };
 /* Another one where this file changes, or what any of it means. */
 #define IGB_KEPT_LAYOUT ((uint64_t)sizeof(struct igb_kept) << 32 | 1u)

@@ -265,6 +265,38 @@ static void test_interrupts(void **state)
 	sweep(ONE_BUFFER, 29, act_interrupts, check_interrupts);
 }
 
+/* As drivers with one message for all do it: a cause tells which ring to look at. */
+static void act_told(struct far *f)
+{
+	r(f, IGB_ICR);
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t end = killed_now() + 20000000000ull;
+		static uint8_t p[LONGEST];
+
+		number(f, 98);
+		put(f, TX_BUF, 98, ADV | TXD_EOP | TXD_RS, 98 << 14);
+		ring(f);
+		while (f->got != f->sent) {
+			if (killed_now() > end)
+				fail_msg("no cause tells of frame %u", f->sent);
+			if (r(f, IGB_ICR) & ICR_RXDW)
+				while (far_take(f, p))
+					check_frame(f, p, 98);
+		}
+		wait_sent(f, (f->tail + RING - 1) % RING);
+	}
+}
+
+static void check_nothing(struct far *f)
+{
+	check_rings(f, 98);
+}
+
+static void test_told(void **state)
+{
+	sweep(ONE_BUFFER, 3, act_told, check_nothing);
+}
+
 /* A cause is read once, and masks what it is to mask. */
 static void act_causes(struct far *f)
 {
@@ -287,27 +319,22 @@ static void act_causes(struct far *f)
 	}
 }
 
-static void check_nothing(struct far *f)
-{
-	check_rings(f, 98);
-}
-
 static void test_causes(void **state)
 {
-	sweep(ONE_BUFFER, 200, act_causes, check_nothing);
+	sweep(ONE_BUFFER, 5, act_causes, check_nothing);
 }
 
 /* ---- registers that tell what they have once ---- */
 
+#define SOME 4u
 static uint64_t sum_octets, sum_frames, sum_broadcast;
 
 static void act_statistics(struct far *f)
 {
 	uint64_t octets;
 
-	for (unsigned i = 0; i < FRAMES; i++) {
+	for (unsigned i = 0; i < SOME; i++) {
 		send_one(f, 98);
-		/* with a store that an arm_next may hit, too */
 		sum_frames += r(f, IGB_GPRC);
 		octets = r(f, IGB_GORCL);
 		octets |= (uint64_t)r(f, IGB_GORCL + 4) << 32;
@@ -324,18 +351,18 @@ static void check_statistics(struct far *f)
 	sum_octets += killed_access(&f->k, IGB_GORCL, 8, false, 0);
 	sum_broadcast += killed_access(&f->k, IGB_TORL, 8, false, 0);
 	/* one that was cut may have been counted in one way and not in another */
-	assert_in_range(sum_frames, FRAMES, FRAMES + 2 * f->k.kills);
-	assert_in_range(sum_octets, FRAMES * 102, (FRAMES + 2 * f->k.kills) * 102);
+	assert_in_range(sum_frames, SOME, SOME + 2 * f->k.kills);
+	assert_in_range(sum_octets, SOME * 102, (SOME + 2 * f->k.kills) * 102);
 	assert_int_equal(sum_octets, sum_broadcast);
 	assert_int_equal(sum_octets % 102, 0);
 	if (!f->twice && !f->k.kills)
-		assert_int_equal(sum_frames, FRAMES);
+		assert_int_equal(sum_frames, SOME);
 	sum_frames = sum_octets = sum_broadcast = 0;
 }
 
 static void test_statistics(void **state)
 {
-	sweep(ONE_BUFFER, 29, act_statistics, check_statistics);
+	sweep(ONE_BUFFER, 3, act_statistics, check_statistics);
 }
 
 /* The semaphore is taken once; the EEPROM is written bit by bit; the PHY holds what it was told. */
@@ -384,8 +411,7 @@ static void act_registers(struct far *f)
 
 static void test_registers(void **state)
 {
-	/* all of PHY and EEPROM is copied, in each access */
-	sweep(ONE_BUFFER, 20000, act_registers, check_nothing);
+	sweep(ONE_BUFFER, 17, act_registers, check_nothing);
 }
 
 /* ---- resets ---- */
@@ -398,12 +424,6 @@ static void act_reset(struct far *f)
 	assert_int_equal(r(f, IGB_VFTA), 0);
 	assert_int_equal(r(f, IGB_RCTL), 0);
 	assert_int_equal(r(f, IGB_RAL(0)), 0x12005452);
-	f->tail = f->at = 0;
-	f->sent = f->got = 0;
-	far_rings(f, ONE_BUFFER, true);
-	send_one(f, 98);
-	w(f, IGB_CTRL, CTRL_RST);
-	assert_int_equal(r(f, IGB_RCTL), 0);
 	f->tail = f->at = 0;
 	f->sent = f->got = 0;
 	far_rings(f, ONE_BUFFER, true);
@@ -487,9 +507,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames),	   cmocka_unit_test(test_legacy),
 		cmocka_unit_test(test_long),	   cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_interrupts), cmocka_unit_test(test_causes),
-		cmocka_unit_test(test_statistics), cmocka_unit_test(test_registers),
-		cmocka_unit_test(test_reset),	   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_interrupts), cmocka_unit_test(test_told),
+		cmocka_unit_test(test_causes),	   cmocka_unit_test(test_statistics),
+		cmocka_unit_test(test_registers),  cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_refused),
 	};
 
 	is_long = getenv("UVFIO_LONG");

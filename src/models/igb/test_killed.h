@@ -54,10 +54,12 @@ static inline uint64_t (*rxd(struct far *f))[2]
 	return (void *)(f->k.mem + RX_RING);
 }
 
-static inline char *far_kept(pci_function *fn)
+/* All but the copies, since a kill in the middle of one is as one before. */
+static inline char *far_kept(pci_function *fn, size_t *size)
 {
 	const struct igb *g = uvfio_priv(fn);
 
+	*size = offsetof(struct igb_kept, irq_was);
 	return (char *)g->kept;
 }
 

@@ -16,10 +16,11 @@ struct far {
 	int denied; /* a system call that fails with EIO in the next process; 0: none */
 };
 
-static inline char *far_kept(pci_function *fn)
+static inline char *far_kept(pci_function *fn, size_t *size)
 {
 	const struct nvme *n = uvfio_priv(fn);
 
+	*size = pci_lasting_size(fn);
 	return (char *)n->kept;
 }
 
