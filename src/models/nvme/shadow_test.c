@@ -5,6 +5,7 @@
  * than CPUs stops it. What is lost then is lost for good: no later doorbell is owed.
  */
 #include <dirent.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -236,9 +237,19 @@ static void test_admin_queue(void **state)
 }
 
 /*
- * A write of config space looks at the buffers only when bus mastering comes back: a driver that is
- * another process may answer no DMA meanwhile.
+ * ---- writes of config space: a driver that is another process may answer no DMA meanwhile, so
+ * none waits for DMA without need ----
  */
+
+/* Change something that is nothing of DMA: the model is told of changes alone. */
+static void flip_config(struct drv *d)
+{
+	uint32_t command = pci_config_read(d->fn, PCI_COMMAND, 2);
+
+	pci_config_write(d->fn, PCI_COMMAND, 2, command ^ PCI_COMMAND_INTX_DISABLE);
+}
+
+/* The buffers are looked at when bus mastering comes back, and only then. */
 static void test_config_write(void **state)
 {
 	const struct pci_option option = { "poll", "0" };
@@ -260,14 +271,73 @@ static void test_config_write(void **state)
 	put(d, q, &get);
 	db[0] = q->tail; /* and the doorbell is forgotten */
 	__sync_synchronize();
-	pci_config_write(d->fn, PCI_CACHE_LINE_SIZE, 1, 0);
-	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	flip_config(d); /* who looks executes the command at once */
 	assert_false(take(d, q, &e));
 	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	assert_false(take(d, q, &e));
 	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_true(take(d, q, &e));
 	assert_int_equal(e.status >> 1, 0);
+}
+
+static struct {
+	struct drv *d;
+	sem_t go, done;
+	bool in_time;
+} meanwhile;
+
+static void *flip_meanwhile(void *arg)
+{
+	while (sem_wait(&meanwhile.go))
+		;
+	flip_config(meanwhile.d);
+	sem_post(&meanwhile.done);
+	return NULL;
+}
+
+/* A completion is written: just now config space is, too. */
+static void on_completion(int sig, siginfo_t *info, void *uc)
+{
+	struct timespec end;
+
+	if (!trapped || (char *)info->si_addr < trapped || (char *)info->si_addr >= trapped + 4096)
+		_exit(99);
+	mprotect(trapped, 4096, PROT_READ | PROT_WRITE);
+	sem_post(&meanwhile.go);
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 5;
+	meanwhile.in_time = !sem_timedwait(&meanwhile.done, &end);
+}
+
+/* With MSI-X nothing depends on what is pending: a completion that is posted is not waited for. */
+static void test_config_write_waits_for_none(void **state)
+{
+	struct sigaction sa = { .sa_sigaction = on_completion, .sa_flags = SA_SIGINFO }, before;
+	struct drv *d = drv_new(1 << 20, "/dev/shm", NULL, 0);
+	struct nvme_cmd get = { .opc = NVME_ADM_GET_FEATURES, .cdw10 = 7 };
+	struct queue *q = &d->admin;
+	struct nvme_cqe e;
+	pthread_t thread;
+
+	*state = d;
+	enable(d);
+	pci_msix_enable(d->fn);
+	assert_int_equal(admin(d, get, NULL), 0);
+	meanwhile.d = d;
+	sem_init(&meanwhile.go, 0, 0);
+	sem_init(&meanwhile.done, 0, 0);
+	assert_int_equal(pthread_create(&thread, NULL, flip_meanwhile, NULL), 0);
+	trapped = d->mem + (q->cq & ~4095ull);
+	sigaction(SIGSEGV, &sa, &before);
+	mprotect(trapped, 4096, PROT_READ);
+	put(d, q, &get);
+	ring_sq(d, q);
+	sigaction(SIGSEGV, &before, NULL);
+	pthread_join(thread, NULL);
+	assert_true(meanwhile.in_time);
+	assert_true(take(d, q, &e));
+	sem_destroy(&meanwhile.go);
+	sem_destroy(&meanwhile.done);
 }
 
 static int teardown(void **state)
@@ -284,6 +354,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_pin_falls, teardown),
 		cmocka_unit_test_teardown(test_admin_queue, teardown),
 		cmocka_unit_test_teardown(test_config_write, teardown),
+		cmocka_unit_test_teardown(test_config_write_waits_for_none, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
