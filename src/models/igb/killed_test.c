@@ -433,7 +433,7 @@ static void act_reset(struct far *f)
 static void test_reset(void **state)
 {
 	/* each register is stored to */
-	sweep(ONE_BUFFER, 60000, act_reset, check_nothing);
+	sweep(ONE_BUFFER, 15000, act_reset, check_nothing);
 }
 
 /* ---- memory that is none of ours ---- */
