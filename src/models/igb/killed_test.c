@@ -272,18 +272,24 @@ static void act_told(struct far *f)
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t end = killed_now() + 20000000000ull;
 		static uint8_t p[LONGEST];
+		bool sent = false;
 
 		number(f, 98);
 		put(f, TX_BUF, 98, ADV | TXD_EOP | TXD_RS, 98 << 14);
 		ring(f);
-		while (f->got != f->sent) {
+		while (f->got != f->sent || !sent) {
+			uint32_t icr = r(f, IGB_ICR);
+
 			if (killed_now() > end)
 				fail_msg("no cause tells of frame %u", f->sent);
-			if (r(f, IGB_ICR) & ICR_RXDW)
+			if (icr & ICR_RXDW)
 				while (far_take(f, p))
 					check_frame(f, p, 98);
+			if (icr & ICR_TXDW) {
+				wait_sent(f, (f->tail + RING - 1) % RING);
+				sent = true;
+			}
 		}
-		wait_sent(f, (f->tail + RING - 1) % RING);
 	}
 }
 
