@@ -174,6 +174,9 @@ $(BUILD)/gen/check_kinds.inc: src/check/kinds.txt man/kinds.awk
 $(BUILD)/obj/src/check/kinds.o: $(BUILD)/gen/check_kinds.inc
 $(BUILD)/obj/src/check/kinds.o: CFLAGS_ALL += -I$(BUILD)/gen
 
+# the page that a report is
+$(BUILD)/obj/src/trace/show/report_page.o: src/trace/show/report.html
+
 define archive_rule
 $(BUILD)/lib/$(1).a: $(call objs_of,$(1))
 	@mkdir -p $$(@D)

@@ -25,7 +25,8 @@ int cli_error(const struct cli_command *cmd, const char *fmt, ...)
 
 static void print_option(const char *name, const char *arg, const char *help)
 {
-	int n = printf("  --%s%s%s", name, arg && *arg != '[' ? " " : "", arg ? arg : "");
+	int n = printf("  %s%s%s%s", name[1] ? "--" : "-", name, arg && *arg != '[' ? " " : "",
+		       arg ? arg : "");
 
 	for (;;) {
 		size_t len = strcspn(help, "\n");
@@ -92,8 +93,11 @@ int cli_next_option(struct cli_args *a)
 	for (int i = 0; a->cmd->options && a->cmd->options[i].name; i++) {
 		const struct cli_option *o = &a->cmd->options[i];
 
-		if (strncmp(given, "--", 2) || strlen(o->name) != len - 2 ||
-		    memcmp(given + 2, o->name, len - 2))
+		/* one of one letter has one dash */
+		size_t dashes = o->name[1] ? 2 : 1;
+
+		if (strncmp(given, "--", dashes) || strlen(o->name) != len - dashes ||
+		    memcmp(given + dashes, o->name, len - dashes))
 			continue;
 		if (!o->arg && eq) {
 			cli_error(a->cmd, "--%s takes no value", o->name);
@@ -101,7 +105,8 @@ int cli_next_option(struct cli_args *a)
 		}
 		optional = o->arg && *o->arg == '[';
 		if (o->arg && !optional && !eq && a->next >= a->argc) {
-			cli_error(a->cmd, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
+			cli_error(a->cmd, "%.*s needs a value: %.*s %s", (int)len, given, (int)len,
+				  given, o->arg);
 			return CLI_BAD;
 		}
 		if (eq)

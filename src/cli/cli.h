@@ -31,7 +31,7 @@ struct cli_option {
 };
 
 extern const struct cli_command cli_run, cli_explore, cli_serve, cli_ctl, cli_models, cli_dump,
-	cli_conform, cli_trace, cli_replay, cli_help, cli_version, cli_own;
+	cli_conform, cli_trace, cli_report, cli_replay, cli_help, cli_version, cli_own;
 /* All commands; ends with NULL. Those without a summary are none for users. */
 extern const struct cli_command *const cli_commands[];
 

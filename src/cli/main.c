@@ -11,8 +11,8 @@
 #include "cli/fault.h"
 
 const struct cli_command *const cli_commands[] = {
-	&cli_run,   &cli_explore, &cli_serve, &cli_ctl,	    &cli_models, &cli_dump, &cli_conform,
-	&cli_trace, &cli_replay,  &cli_help,  &cli_version, &cli_own,	 NULL,
+	&cli_run,   &cli_explore, &cli_serve,  &cli_ctl,  &cli_models,	&cli_dump, &cli_conform,
+	&cli_trace, &cli_report,  &cli_replay, &cli_help, &cli_version, &cli_own,  NULL,
 };
 
 static const struct cli_command *find(const char *name)

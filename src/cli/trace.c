@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli/trace.c: uvfio trace: what is in a file of `uvfio run --trace`. */
+/* cli/trace.c: uvfio trace and uvfio report: what is in a file of `uvfio run --trace`. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,41 +11,54 @@
 struct show {
 	const struct cli_command *cmd;
 	struct trace_filter filter;
-	int as; /* an option, or -1: text */
+	int as;		/* an option, or -1: text */
+	bool is_report; /* ... which is written to: */
+	const char *page;
 };
 
+/* first what both commands have */
 enum {
 	OPT_DEVICE,
 	OPT_FROM,
-	OPT_JSON,
 	OPT_KIND,
-	OPT_PERFETTO,
 	OPT_REGISTER,
-	OPT_STATS,
 	OPT_THREAD,
 	OPT_TO,
+	/* of `uvfio trace` */
+	OPT_JSON,
+	OPT_PERFETTO,
+	OPT_STATS,
+	/* of `uvfio report` */
+	OPT_OUTPUT = OPT_JSON,
 };
+/* clang-format off */
+#define FILTERS										\
+	[OPT_DEVICE] = { "device", "NAME", "only events of devices with NAME in their name" }, \
+	[OPT_FROM] = { "from", "TIME",							\
+		       "only events from TIME on: since the first one, in seconds, or with a\n" \
+		       "unit: 1.5, 20ms, 300us, 4000ns" },				\
+	[OPT_KIND] = { "kind", "KINDS",							\
+		       "only events of these kinds, with commas between: bar, config, dma,\n" \
+		       "map, irq, reset, ioctl, command, report" },			\
+	[OPT_REGISTER] = { "register", "NAME",						\
+			   "only accesses to registers with NAME in their name" },	\
+	[OPT_THREAD] = { "thread", "NAME",						\
+			 "only events of threads with NAME in their name, or of that number" }, \
+	[OPT_TO] = { "to", "TIME", "only events up to TIME" }
+/* clang-format on */
 static const struct cli_option options[] = {
-	[OPT_DEVICE] = { "device", "NAME", "only events of devices with NAME in their name" },
-	[OPT_FROM] = { "from", "TIME",
-		       "only events from TIME on: since the first one, in seconds, or with a "
-		       "unit:\n"
-		       "1.5, 20ms, 300us, 4000ns" },
+	FILTERS,
 	[OPT_JSON] = { "json", NULL, "a line of JSON for each event" },
-	[OPT_KIND] = { "kind", "KINDS",
-		       "only events of these kinds, with commas between: bar, config, dma, map,\n"
-		       "irq, reset, ioctl, command, report" },
 	[OPT_PERFETTO] = { "perfetto", NULL,
 			   "a trace that the Perfetto viewer opens (ui.perfetto.dev)" },
-	[OPT_REGISTER] = { "register", "NAME",
-			   "only accesses to registers with NAME in their name" },
 	[OPT_STATS] = { "stats", NULL,
 			"numbers instead of events: accesses of each register, what a command\n"
 			"costs, how long commands and ioctls take" },
-	[OPT_THREAD] = { "thread", "NAME",
-			 "only events of threads with NAME in their name, or\n"
-			 "of that number" },
-	[OPT_TO] = { "to", "TIME", "only events up to TIME" },
+	{ 0 },
+};
+static const struct cli_option report_options[] = {
+	FILTERS,
+	[OPT_OUTPUT] = { "o", "FILE", "the page that is written" },
 	{ 0 },
 };
 
@@ -87,6 +100,11 @@ static int set_option(struct show *s, int opt, const char *value)
 		return cli_error(s->cmd, "--kind %s: '%.*s' is no kind of events", value, (int)len,
 				 bad);
 	case OPT_JSON:
+		if (s->is_report) {
+			s->page = value;
+			return 0;
+		}
+		/* fall through */
 	case OPT_PERFETTO:
 	case OPT_STATS:
 		if (s->as >= 0 && s->as != opt)
@@ -105,10 +123,28 @@ static int set_option(struct show *s, int opt, const char *value)
 	}
 }
 
-static int show(struct show *s, const char *path)
+/* Write what is asked for to @f. 0, or -1: no memory. */
+static int write_to(const struct show *s, FILE *f, const struct trace_log *log, const char *path)
 {
+	if (s->is_report)
+		return trace_report(f, log, &s->filter, path);
+	if (s->as == OPT_STATS)
+		return trace_stats(f, log, &s->filter);
+	if (s->as == OPT_JSON)
+		trace_json(f, log, &s->filter);
+	else if (s->as == OPT_PERFETTO)
+		trace_perfetto(f, log, &s->filter);
+	else
+		trace_text(f, log, &s->filter);
+	return 0;
+}
+
+static int show(const struct show *s, const char *path)
+{
+	const char *to = s->page ? s->page : "stdout";
 	struct trace_log *log;
 	char *why;
+	FILE *f;
 	int rc = trace_log_read(path, &log, &why);
 
 	if (rc) {
@@ -116,28 +152,31 @@ static int show(struct show *s, const char *path)
 		free(why);
 		return 1;
 	}
-	if (s->as == OPT_JSON)
-		trace_json(stdout, log, &s->filter);
-	else if (s->as == OPT_PERFETTO)
-		trace_perfetto(stdout, log, &s->filter);
-	else if (s->as == OPT_STATS)
-		rc = trace_stats(stdout, log, &s->filter);
-	else
-		trace_text(stdout, log, &s->filter);
+	f = s->page ? fopen(s->page, "we") : stdout;
+	if (!f) {
+		cli_error(s->cmd, "%s: %s", to, strerror(errno));
+		trace_log_free(log);
+		return 1;
+	}
+	rc = write_to(s, f, log, path);
 	trace_log_lacks(stderr, log, path);
 	trace_log_free(log);
 	if (rc)
-		return cli_error(s->cmd, "out of memory");
-	if (!fflush(stdout) && !ferror(stdout))
-		return 0;
-	cli_error(s->cmd, "writing to stdout: %s", strerror(errno));
-	return 1;
+		cli_error(s->cmd, "out of memory");
+	else if (ferror(f) || fflush(f))
+		rc = cli_error(s->cmd, "writing to %s: %s", to, strerror(errno));
+	if (s->page)
+		fclose(f);
+	return rc ? 1 : 0;
 }
 
-static int trace(const struct cli_command *cmd, int argc, char **argv)
+static int run(const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
-	struct show s = { .cmd = cmd, .filter = { .to_ns = INT64_MAX }, .as = -1 };
+	struct show s = { .cmd = cmd,
+			  .filter = { .to_ns = INT64_MAX },
+			  .as = -1,
+			  .is_report = cmd == &cli_report };
 	const char *path;
 	int opt, rc;
 
@@ -155,7 +194,9 @@ static int trace(const struct cli_command *cmd, int argc, char **argv)
 		path = argv[a.next++];
 	}
 	if (!path)
-		return cli_error(cmd, "which trace? `uvfio trace FILE`");
+		return cli_error(cmd, "which trace? `uvfio %s FILE`", cmd->name);
+	if (s.is_report && !s.page)
+		return cli_error(cmd, "where to? `uvfio report FILE -o PAGE.html`");
 	rc = cli_no_more(&a);
 	return rc ? rc : show(&s, path);
 }
@@ -168,5 +209,17 @@ const struct cli_command cli_trace = {
 		"device,\n"
 		"the kind and what happened.\n",
 	.options = options,
-	.run = trace,
+	.run = run,
+};
+
+const struct cli_command cli_report = {
+	.name = "report",
+	.args = "[OPTIONS] FILE -o PAGE.html",
+	.summary = "Make a page for a browser of a trace",
+	.text = "\nThe page needs nothing else: a time line, the reports, the events with a "
+		"search, "
+		"the\n"
+		"registers by time, and how long commands and ioctls took.\n",
+	.options = report_options,
+	.run = run,
 };

@@ -229,9 +229,13 @@ _uvfio_trace() {
 	case ${words[n - 1]} in
 	--kind) _uvfio_words "bar config dma map irq reset ioctl command report" ;;
 	--device | --from | --register | --thread | --to) ;;
+	-o) _uvfio_files "" "$cur" ;;
 	*)
-		case $cur in
-		-*)
+		case ${words[1]}$cur in
+		report-*)
+			_uvfio_words "-o --device --from --kind --register --thread --to --help"
+			;;
+		trace-*)
 			_uvfio_words "--device --from --json --kind --perfetto --register --stats
 				--thread --to --help"
 			;;
@@ -278,7 +282,7 @@ _uvfio_conform() {
 
 _uvfio() {
 	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
-	local commands="run explore serve ctl models dump conform trace replay help version"
+	local commands="run explore serve ctl models dump conform trace report replay help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -303,7 +307,7 @@ _uvfio() {
 		;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
 	1:conform) _uvfio_conform ;;
-	1:trace) _uvfio_trace ;;
+	1:trace | 1:report) _uvfio_trace ;;
 	1:replay)
 		if ! _uvfio_value "${words[n - 1]}"; then
 			case $cur in

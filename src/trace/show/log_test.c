@@ -306,6 +306,7 @@ static void digest(const void *bytes, size_t size)
 		trace_json(f, log, &all);
 		trace_perfetto(f, log, &all);
 		trace_stats(f, log, &all);
+		trace_report(f, log, &all, "x");
 		trace_log_free(log);
 	}
 	fclose(f);
@@ -474,6 +475,24 @@ static void test_perfetto(void **state)
 	free(text);
 }
 
+static void as_report(FILE *f, const struct trace_log *log)
+{
+	assert_int_equal(trace_report(f, log, &all, "</script>"), 0);
+}
+
+static void test_report(void **state)
+{
+	char *text = shown(as_report);
+
+	assert_null(strstr(text, "@DATA@"));
+	/* the file's name ends no element */
+	assert_non_null(strstr(text, "\"file\":\"\\u003c/script>\""));
+	assert_non_null(strstr(text, "\"reports\":[["));
+	assert_non_null(strstr(text, "\"warn\",\"a-code\",\"a text: EINVAL\"]"));
+	assert_non_null(strstr(text, "\"total\":15,"));
+	free(text);
+}
+
 static void test_filter(void **state)
 {
 	struct trace_filter f = { .kinds = "bar,dma", .to_ns = INT64_MAX };
@@ -511,13 +530,13 @@ static void test_filter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),	 cmocka_unit_test(test_dma_all),
-		cmocka_unit_test(test_full),	 cmocka_unit_test(test_round),
-		cmocka_unit_test(test_threads),	 cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_hole),	 cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_filter),	 cmocka_unit_test(test_json),
-		cmocka_unit_test(test_stats),	 cmocka_unit_test(test_bells),
-		cmocka_unit_test(test_perfetto),
+		cmocka_unit_test(test_text),	cmocka_unit_test(test_dma_all),
+		cmocka_unit_test(test_full),	cmocka_unit_test(test_round),
+		cmocka_unit_test(test_threads), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_hole),	cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_filter),	cmocka_unit_test(test_json),
+		cmocka_unit_test(test_stats),	cmocka_unit_test(test_bells),
+		cmocka_unit_test(test_report),	cmocka_unit_test(test_perfetto),
 	};
 	int rc;
 

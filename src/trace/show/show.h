@@ -60,11 +60,17 @@ struct trace_filter {
 /* Check @f: 0, or -EINVAL and *@bad is the word of kinds that is none (@len bytes). */
 int trace_filter_check(const struct trace_filter *f, const char **bad, unsigned *len);
 
-/* ---- text.c, json.c, perfetto.c, stats.c: what is wanted of a log, as text, lines of JSON, numbers ---- */
+/* ---- text.c, json.c, perfetto.c, stats.c: what is wanted of a log ---- */
 void trace_text(FILE *out, const struct trace_log *log, const struct trace_filter *f);
 void trace_json(FILE *out, const struct trace_log *log, const struct trace_filter *f);
 /* For the Perfetto viewer. */
 void trace_perfetto(FILE *out, const struct trace_log *log, const struct trace_filter *f);
 /* 0, or -1: no memory. */
 int trace_stats(FILE *out, const struct trace_log *log, const struct trace_filter *f);
+
+/* ---- report.c ---- */
+#define TRACE_REPORT_EVENTS 200000u /* that a page has */
+/* Write a page for a browser, of the log in file @name. 0 or -ENOMEM. */
+int trace_report(FILE *out, const struct trace_log *log, const struct trace_filter *f,
+		 const char *name);
 #endif
