@@ -346,7 +346,7 @@ static int create(struct uvfio_dev *dev)
 	ret = igb_irq_init(g);
 	if (ret < 0)
 		goto fail;
-	ret = igb_faults_init(g);
+	ret = igb_faults_init(g) ?: igb_taken_init(g);
 	if (ret < 0)
 		goto fail;
 	ret = describe(dev, g->mac, g->vectors);

@@ -101,6 +101,7 @@ struct igb {
 	atomic_bool wire;	  /* somebody is at the other end */
 	struct uvfio_timer *flap; /* of faults.c: takes the cable out, and puts it in again */
 	atomic_uint flap_ms;	  /* how long it is out */
+	struct uvfio_timer *fetch; /* of taken.c: until descriptors are fetched; or NULL */
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_bool again; /* the next access may be one that was made already */
 	struct igb_fn fn[IGB_FUNCTIONS];
@@ -302,6 +303,20 @@ void igb_irq_vf_resume(struct igb *g, unsigned vf, bool again);
  * the driver: those that it may be waiting for are sent once more.
  */
 void igb_irq_again(struct igb *g);
+
+/* ---- taken.c: what the driver must leave alone ---- */
+
+/* The driver gave queue @n the descriptors from @from, the tail that was, to the tail that is. */
+void igb_tx_take(struct igb *g, unsigned n, uint32_t from);
+void igb_rx_take(struct igb *g, unsigned n, uint32_t from);
+/* Before the driver can know that descriptor @i is done, and before it is written back. */
+void igb_tx_give_back(struct igb_txq *q, unsigned n, uint32_t i);
+void igb_rx_give_back(struct igb_rxq *q, unsigned n, uint32_t i);
+/* Run queue @n, whose tail moved: at once, or in a while. */
+void igb_tx_rung(struct igb *g, unsigned n);
+/* The queues of @fn are others now. */
+void igb_taken_forget(const struct igb_fn *fn);
+int igb_taken_init(struct igb *g);
 
 /* ---- tx.c ---- */
 

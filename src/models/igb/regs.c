@@ -415,15 +415,26 @@ static const struct {
 static void write_queue(struct igb *g, uint32_t off, uint32_t value)
 {
 	unsigned n = off >> 6 & 15, r = off & 0x3f;
+	uint32_t was = igb_get(g, off);
 
 	if (off >= IGB_TXQ(0, 0)) {
 		store(g, off, value);
-		if (r == TDT || r == TXDCTL)
+		if (r == TDT) {
+			igb_tx_take(g, n, was);
+			igb_tx_rung(g, n);
+			return;
+		}
+		igb_taken_forget(g->txq[n].fn);
+		if (r == TXDCTL)
 			igb_tx_kick(g, n);
 	} else if (r != RQDPC) {
 		store(g, off, value);
-		if (r != RDT)
-			igb_rx_forget(g, n);
+		if (r == RDT) {
+			igb_rx_take(g, n, was);
+			return;
+		}
+		igb_taken_forget(g->rxq[n].fn);
+		igb_rx_forget(g, n);
 	}
 }
 

@@ -153,6 +153,8 @@ static void mark(struct igb_rxq *q)
 /* Store a frame whose record is filled in. With the queue's lock. */
 static void commit(struct igb *g, struct igb_rxq *q, unsigned n)
 {
+	for (unsigned i = 0; i < q->kept->record.count; i++)
+		igb_rx_give_back(q, n, (q->kept->record.first + i) % q->kept->record.size);
 	set_record(q->kept, IGB_RECORD_READY);
 	if (uvfio_lasting_access(g->dev))
 		mark(q);
@@ -458,6 +460,7 @@ void igb_rx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 	q->kept->wedged = false;
 	set_record(q->kept, IGB_RECORD_NONE);
 	q->cached = q->next = 0;
+	igb_taken_forget(q->fn);
 	pthread_mutex_unlock(&q->lock);
 }
 

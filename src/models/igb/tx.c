@@ -378,6 +378,7 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 				break;
 			}
 			q->skip = 0;
+			igb_tx_give_back(q, n, q->index);
 			head = head + 1 == size ? 0 : head + 1;
 			report |= q->batch[i].cmd & TXD_RS;
 			commit(g, q, n, &q->batch[i], ring, head);
@@ -436,6 +437,7 @@ void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 	set_record(q->kept, IGB_RECORD_NONE);
 	set_sent(q, IGB_SENT_NONE);
 	q->kept->state = q->s;
+	igb_taken_forget(q->fn);
 	pthread_mutex_unlock(&q->lock);
 }
 

@@ -332,6 +332,7 @@ void nvme_complete(struct nvme_sq *sq, uint16_t tag, uint16_t status, uint32_t r
 			  sq->id, cmd->cid, cmd->opc, cmd->nsid, status & 0x7ff, location & 0xff);
 		status |= NVME_MORE;
 	}
+	nvme_command_give_back(sq, tag);
 	cq_post(n, nvme_cq_of(sq), sq, tag, status, result, location, true);
 }
 

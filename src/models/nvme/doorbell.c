@@ -348,6 +348,8 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 		nvme_event(n, NVME_EV_INVALID_DB_VALUE);
 		return;
 	}
+	if (!sq->kept->shadow)
+		nvme_entries_take(sq, tail, value);
 	note(n, 2 * qid, value);
 	if (sq->kept->shadow)
 		atomic_store_explicit(&sq->kept->tail, value, memory_order_release);

@@ -587,11 +587,26 @@ uint16_t nvme_io_flush_all(struct nvme *n, struct nvme_sq *sq, const struct nvme
 int nvme_io_shutdown(struct nvme *n);
 void nvme_shutdown_done(struct nvme *n, bool ok);
 
+/* ---- taken.c: what the driver must leave alone ---- */
+
+/* The driver rang: it gave the entries from @from to @to. */
+void nvme_entries_take(struct nvme_sq *sq, unsigned from, unsigned to);
+/* Before the driver can know that entry @i was fetched. */
+void nvme_entry_give_back(struct nvme_sq *sq, unsigned i);
+/* The command that @sq executes has a list of PRPs, or data: until it completes. */
+void nvme_list_take(struct nvme_sq *sq, uint64_t iova, uint64_t len);
+void nvme_data_take(struct nvme_sq *sq, unsigned num_segs);
+/* Before the driver can know that command @tag is done. */
+void nvme_command_give_back(struct nvme_sq *sq, uint16_t tag);
+
 /* ---- prp.c: data pointers ---- */
 
-/* Cut a data pointer into @count segments, contiguous ones merged. A status. */
-uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len,
-		       struct nvme_seg *segs, unsigned *count, uint16_t *location);
+/*
+ * Cut the data pointer of a command that @sq executes into @count segments, sq->segs, contiguous
+ * ones merged. A status.
+ */
+uint16_t nvme_prp_segs(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, uint64_t len,
+		       unsigned *count, uint16_t *location);
 /* Copy @len bytes from or to @off of the segments. A status. */
 uint16_t nvme_segs_read(struct nvme *n, const struct nvme_seg *segs, unsigned count, uint64_t off,
 			void *buf, size_t len);

@@ -188,7 +188,7 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 	bool write = cmd->opc == NVME_IO_WRITE;
 	uint64_t len = cmd_blocks(cmd) << ns->shift;
 	unsigned num_segs, begin = nvme_cache_begin(ns);
-	uint16_t status = nvme_prp_segs(n, cmd, len, sq->segs, &num_segs, location);
+	uint16_t status = nvme_prp_segs(n, sq, cmd, len, &num_segs, location);
 	int r;
 
 	if (status)
@@ -196,6 +196,8 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 	status = check_medium(ns, cmd, write ? image_end(n, sq, ns) : 0);
 	if (status)
 		return status;
+	if (write)
+		nvme_data_take(sq, num_segs);
 	if (cmd->opc != NVME_IO_COMPARE && !is_fua(n, cmd)) {
 		if (write && sq->worker_turn && write_sleeps(ns))
 			r = write_here(n, sq, ns, cmd_slba(cmd) << ns->shift, len, num_segs);
@@ -289,9 +291,9 @@ uint16_t nvme_io_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *
 		unsigned num_segs;
 
 		/* 6.7: NR is zero's based in the low byte */
-		status = nvme_prp_segs(n, cmd,
+		status = nvme_prp_segs(n, sq, cmd,
 				       ((cmd->cdw10 & 0xff) + 1) * sizeof(struct nvme_dsm_range),
-				       sq->segs, &num_segs, location);
+				       &num_segs, location);
 		return status ? status : hand_over(n, sq, ns, cmd, num_segs);
 	}
 	}

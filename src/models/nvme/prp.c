@@ -29,9 +29,10 @@ static void add_seg(struct nvme_seg *segs, unsigned *count, uint64_t iova, uint6
  * The list starts at @list, at any quadword of a page; the last quadword of a page points to the
  * next one if entries are left (4.3).
  */
-static uint16_t walk_list(struct nvme *n, uint64_t list, uint64_t left, struct nvme_seg *segs,
+static uint16_t walk_list(struct nvme *n, struct nvme_sq *sq, uint64_t list, uint64_t left,
 			  unsigned *count)
 {
+	struct nvme_seg *segs = sq->segs;
 	uint64_t page = 1ull << n->page_shift;
 	uint64_t entries[512];
 
@@ -44,6 +45,7 @@ static uint16_t walk_list(struct nvme *n, uint64_t list, uint64_t left, struct n
 		bool chained = need > slots;
 		uint64_t usable = chained ? slots - 1 : need;
 
+		nvme_list_take(sq, list, (usable + chained) * 8);
 		for (uint64_t i = 0; i < usable;) {
 			uint64_t k = usable - i < 512 ? usable - i : 512;
 
@@ -72,9 +74,10 @@ static uint16_t walk_list(struct nvme *n, uint64_t list, uint64_t left, struct n
 	return NVME_OK;
 }
 
-uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len,
-		       struct nvme_seg *segs, unsigned *count, uint16_t *location)
+uint16_t nvme_prp_segs(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, uint64_t len,
+		       unsigned *count, uint16_t *location)
 {
+	struct nvme_seg *segs = sq->segs;
 	uint64_t page = 1ull << n->page_shift;
 	uint64_t first = page - (cmd->prp1 & (page - 1));
 	uint16_t status;
@@ -100,7 +103,7 @@ uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len,
 		add_seg(segs, count, cmd->prp2, len);
 		return NVME_OK;
 	}
-	status = walk_list(n, cmd->prp2, len, segs, count);
+	status = walk_list(n, sq, cmd->prp2, len, count);
 	if (status)
 		*location = nvme_location(BYTE_PRP2, 0);
 	return status;
@@ -147,7 +150,7 @@ uint16_t nvme_data_out(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 		       size_t len, uint16_t *location)
 {
 	unsigned count;
-	uint16_t status = nvme_prp_segs(n, cmd, len, sq->segs, &count, location);
+	uint16_t status = nvme_prp_segs(n, sq, cmd, len, &count, location);
 
 	return status ? status : nvme_segs_read(n, sq->segs, count, 0, buf, len);
 }
@@ -156,7 +159,7 @@ uint16_t nvme_data_in(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd 
 		      const void *buf, size_t len, uint16_t *location)
 {
 	unsigned count;
-	uint16_t status = nvme_prp_segs(n, cmd, len, sq->segs, &count, location);
+	uint16_t status = nvme_prp_segs(n, sq, cmd, len, &count, location);
 
 	return status ? status : nvme_segs_write(n, sq->segs, count, 0, buf, len);
 }

@@ -84,6 +84,7 @@ void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned si
 	sq->kept->base = base;
 	sq->deleting = false;
 	free_cids(sq);
+	uvfio_forget(n->dev);
 	sq->kept->shadow = sq->id ? nvme_buffer_slot(n->kept->shadow, sq->id, false) : 0;
 	sq->kept->eventidx = sq->id ? nvme_buffer_slot(n->kept->eventidx, sq->id, false) : 0;
 	atomic_store(&sq->kept->head, 0);
@@ -323,6 +324,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 			bytes += cost;
 			head = head + 1 == size ? 0 : head + 1;
 			take_cid(n, sq, &cmds[i]);
+			nvme_entry_give_back(sq, head ? head - 1 : size - 1);
 			nvme_sq_fetched(sq, tags[i], &cmds[i], head);
 			sq->due = now ? nvme_delay_due(n, now) : 0;
 			execute(n, sq, tags[i]);
