@@ -13,16 +13,21 @@ static void wait(void)
 
 int main(void)
 {
+	int late;
+
 	start();
 	write64(TD_DMA_SRC, IOVA);
 	write64(TD_DMA_DST, 0);
 	write32(TD_DMA_LEN, 3000);
-	write32(TD_DMA_DELAY, MISTAKE ? 1000000 : 0);
-	write32(TD_DMA_CMD, TD_OP_LOAD | TD_DMA_ASYNC); /* MISTAKE */
-	memory[3000] = 7;
-	if (MISTAKE)
-		memory[2999] = 7;
-	wait();
+	write32(TD_DMA_DELAY, MISTAKE ? 200000 : 0);
+	do { /* again, if this thread did not run for too long */
+		write32(TD_DMA_CMD, TD_OP_LOAD | TD_DMA_ASYNC); /* MISTAKE */
+		memory[3000] = 7;
+		if (MISTAKE)
+			memory[2999]++;
+		late = MISTAKE && read32(TD_DMA_STATUS) != TD_DMA_BUSY;
+		wait();
+	} while (late);
 	memory[0] = 8;
 	/* a copy changes memory that is its source, too */
 	write64(TD_DMA_DST, IOVA + 64);

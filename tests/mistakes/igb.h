@@ -11,6 +11,7 @@
 enum {
 	CTRL = 0x0000,
 	EECD = 0x0010,
+	MDIC = 0x0020,
 	RCTL = 0x0100,
 	TCTL = 0x0400,
 	RDBAL = 0xc000,
@@ -55,5 +56,12 @@ static inline void open_igb(void)
 	write32(CTRL, read32(CTRL) | CTRL_RST);
 	while (!(read32(EECD) & AUTO_RD))
 		;
+}
+
+/* Have the PHY send what it receives, by force: 3.5.6.3.1; 8.24.1: loopback, full duplex, 1000. */
+static inline void loop_back(void)
+{
+	write32(MDIC, 1u << 26 | 1u << 21 | 0x4140);
+	write32(CTRL, read32(CTRL) | 1u << 6 | 1u << 11 | 1u << 12);
 }
 #endif

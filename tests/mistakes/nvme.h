@@ -78,7 +78,7 @@ static inline void put(unsigned q, const struct command *c)
 }
 
 /* Wait for the next completion of queue @q, and take it. Its status. */
-static inline unsigned take(unsigned q)
+static inline unsigned reap(unsigned q)
 {
 	volatile uint16_t *cqe = (volatile uint16_t *)(memory + (q ? IO_CQ : ADMIN_CQ) * PAGE) +
 				 8 * (head[q] % ENTRIES);
@@ -102,7 +102,7 @@ static inline unsigned command(unsigned q, struct command c)
 
 	put(q, &c);
 	write32(SQTDBL(q), tail[q]);
-	status = take(q);
+	status = reap(q);
 	took(q);
 	return status;
 }
