@@ -75,11 +75,12 @@ $(call folder,cli,check/check.h check/show/show.h trace/trace.h trace/show/show.
 $(call folder,conform,base)
 $(call folder,check/show,check/check.h check/shared.h base,check)
 $(call folder,trace/show,trace vfio/nodes.h vfio/kernel.h base)
-$(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
-$(call folder,serve,vfio_user/server/server.h lasting machine pci/face.h vfio iommu base,$$(core))
+$(call folder,vmm,machine pci/face.h vfio iommu fault/fault.h base,$$(core))
+$(call folder,serve,vfio_user/server/server.h lasting machine pci/face.h vfio iommu fault/fault.h \
+	base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu fault base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu fault base,$$(core))
-$(call folder,own,far uapi machine pci/face.h vfio iommu base,$$(core))
+$(call folder,own,far uapi machine pci/face.h vfio iommu fault/fault.h base,$$(core))
 $(call folder,machine,machine/run machine/view v3 vfio_pci host \
 	vfio_user/client/client.h vfio models models/net pci iommu \
 	fault base,vfio_user vfio_user/client $$(models))
@@ -91,7 +92,7 @@ $(call folder,v3,vfio_pci/reset.h vfio pci iommu fault base,vfio_pci models/test
 $(call folder,vfio_pci,vfio pci iommu fault base,models/testdev)
 $(call folder,host,vfio iommu fault base)
 $(call folder,vfio_user/client,vfio_user vfio iommu fault base)
-$(call folder,vfio_user/server,vfio_user lasting vfio iommu base,$$(core))
+$(call folder,vfio_user/server,vfio_user lasting vfio iommu fault/fault.h base,$$(core))
 $(call folder,far,base)
 $(call folder,vfio_user,base)
 $(call folder,lasting,base)

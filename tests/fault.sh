@@ -32,6 +32,8 @@ same "a message is lost" "0:3" "$(drive --fault msi,vector=1 -- irqs 4)"
 same "another comes twice" "0:5" "$(drive --fault msi=duplicate,vector=2 -- irqs 4)"
 same "late, or in another order: all come" "0:4" "$(drive --fault msi=delay:5ms,vector=0 --fault msi=reorder,vector=2 -- irqs 4)"
 same "INTx is lost" "0" "$(drive --fault intx -- line)"
+same "the device reports an error" "1" "$(drive --fault aer=fatal,addr=0,bar=2 -- error)"
+has "behind an access" "injected aer=fatal,addr=0,bar=2: at an access of 0x0 of BAR2 "
 same "another device's" "..." "$(drive --fault dma,device=02:00.0 -- fills 3)"
 has "is none that happened" "^uvfio: fault dma,device=02:00.0: NEVER happened, of 0 accesses$"
 

@@ -30,6 +30,7 @@ enum fault_point {
 	FAULT_MAP,
 	FAULT_IRQS,
 	FAULT_MODEL, /* of a model's own table */
+	FAULT_EVENT, /* an access of a BAR was made: what happens to the device meanwhile */
 	FAULT_POINTS
 };
 
@@ -45,6 +46,15 @@ enum fault_action {
 	FAULT_ERRNO, /* err */
 	FAULT_SHORT, /* param: so many can be had; 0: half of what is asked for */
 	FAULT_VALUE, /* of a model: param, or what the model has without one */
+	/* to the device: */
+	FAULT_SURPRISE, /* it is pulled out */
+	FAULT_REQUEST,	/* the host asks for it */
+	FAULT_FLR,	/* the host resets it alone, ... */
+	FAULT_BUS,	/* ... or with all of its slot */
+	FAULT_CORRECTABLE,
+	FAULT_NONFATAL,
+	FAULT_FATAL,
+	FAULT_DOWN, /* its link, for param ns; 0: for good */
 	FAULT_ACTIONS
 };
 
@@ -85,6 +95,11 @@ static inline bool fault_wanted(enum fault_point p)
  * called once for each access, if fault_wanted().
  */
 bool fault_at(enum fault_point p, const struct fault_where *w, struct fault *out);
+/*
+ * True if something shall happen to @device at a time, whatever it does: *@ns from now, when
+ * fault_at() is to be called with FAULT_EVENT and without a BAR.
+ */
+bool fault_event_due(const char *device, uint64_t *ns);
 /* Wait, for FAULT_DELAY. */
 void fault_sleep(uint64_t ns);
 

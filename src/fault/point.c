@@ -147,6 +147,13 @@ static void describe(enum fault_point p, const struct fault_where *w, char *text
 		if (!w->num_keys)
 			snprintf(text, size, "%s", w->name);
 		return;
+	case FAULT_EVENT:
+		if (w->bar == FAULT_NO_BAR)
+			snprintf(text, size, "at its time");
+		else
+			snprintf(text, size, "at an access of 0x%" PRIx64 " of BAR%u", w->at,
+				 w->bar);
+		return;
 	case FAULT_POINTS:
 		break;
 	}
@@ -196,6 +203,28 @@ bool fault_at(enum fault_point p, const struct fault_where *w, struct fault *out
 			    slot->spec.text, where, nth, seen, t->seed);
 	}
 	return hit;
+}
+
+bool fault_event_due(const char *device, uint64_t *ns)
+{
+	struct fault_table *t = atomic_load_explicit(&table, memory_order_acquire);
+	unsigned num = t ? atomic_load(&t->num) : 0;
+	uint64_t now = now_ns();
+	bool due = false;
+
+	for (unsigned i = 0; i < num && i < FAULT_SLOTS; i++) {
+		const struct fault_slot *s = &t->slot[i];
+		uint64_t at;
+
+		if (!atomic_load_explicit(&s->ready, memory_order_acquire) || !s->spec.at_ns ||
+		    !(s->spec.points >> FAULT_EVENT & 1) || s->spec.bar != FAULT_NO_BAR ||
+		    (s->spec.device[0] && strcmp(s->spec.device, device)))
+			continue;
+		at = s->since + s->spec.at_ns > now ? s->since + s->spec.at_ns - now : 0;
+		*ns = due && *ns < at ? *ns : at;
+		due = true;
+	}
+	return due;
 }
 
 void fault_sleep(uint64_t ns)

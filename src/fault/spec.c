@@ -32,6 +32,7 @@ enum key {
 	KEY_VECTOR,
 };
 #define KEYS_ALWAYS (BIT(KEY_AFTER) | BIT(KEY_AT) | BIT(KEY_EVERY) | BIT(KEY_RATE) | BIT(KEY_TIMES))
+#define KEYS_EVENT  (BIT(KEY_ADDR) | BIT(KEY_BAR) | BIT(KEY_DEVICE))
 static const struct {
 	const char *name, *value, *line;
 } keys[] = {
@@ -49,10 +50,16 @@ static const struct {
 };
 
 static const char *const actions[FAULT_ACTIONS] = {
-	[FAULT_COUNT] = "count",      [FAULT_ABORT] = "abort", [FAULT_CORRUPT] = "corrupt",
-	[FAULT_DELAY] = "delay:TIME", [FAULT_DROP] = "drop",   [FAULT_DUPLICATE] = "duplicate",
-	[FAULT_REORDER] = "reorder",  [FAULT_ONES] = "ones",   [FAULT_ERRNO] = "ERRNO",
-	[FAULT_SHORT] = "short[:N]",  [FAULT_VALUE] = "VALUE",
+	[FAULT_COUNT] = "count",       [FAULT_ABORT] = "abort",
+	[FAULT_CORRUPT] = "corrupt",   [FAULT_DELAY] = "delay:TIME",
+	[FAULT_DROP] = "drop",	       [FAULT_DUPLICATE] = "duplicate",
+	[FAULT_REORDER] = "reorder",   [FAULT_ONES] = "ones",
+	[FAULT_ERRNO] = "ERRNO",       [FAULT_SHORT] = "short[:N]",
+	[FAULT_VALUE] = "VALUE",       [FAULT_SURPRISE] = "surprise",
+	[FAULT_REQUEST] = "request",   [FAULT_FLR] = "flr",
+	[FAULT_BUS] = "bus",	       [FAULT_CORRECTABLE] = "correctable",
+	[FAULT_NONFATAL] = "nonfatal", [FAULT_FATAL] = "fatal",
+	[FAULT_DOWN] = "down[:TIME]",
 };
 
 /* The first action of a point is what happens if nobody says what. */
@@ -86,6 +93,15 @@ static const struct word {
 	  "the program maps memory for DMA" },
 	{ "irqs", BIT(FAULT_IRQS), FAULT_SHORT, BIT(FAULT_SHORT) | BIT(FAULT_ERRNO),
 	  BIT(KEY_DEVICE), -ENOSPC, "the program sets up MSI or MSI-X (SET_IRQS)" },
+	{ "unplug", BIT(FAULT_EVENT), FAULT_SURPRISE, BIT(FAULT_SURPRISE) | BIT(FAULT_REQUEST),
+	  KEYS_EVENT, 0, "the device is pulled out, or its user is asked for it (REQ)" },
+	{ "reset", BIT(FAULT_EVENT), FAULT_FLR, BIT(FAULT_FLR) | BIT(FAULT_BUS), KEYS_EVENT, 0,
+	  "the host resets the device" },
+	{ "aer", BIT(FAULT_EVENT), FAULT_NONFATAL,
+	  BIT(FAULT_CORRECTABLE) | BIT(FAULT_NONFATAL) | BIT(FAULT_FATAL), KEYS_EVENT, 0,
+	  "the device reports an error" },
+	{ "link", BIT(FAULT_EVENT), FAULT_DOWN, BIT(FAULT_DOWN), KEYS_EVENT, 0,
+	  "the device's cable is pulled" },
 };
 
 /* MODEL.NAME: what there is the model knows (machine_check_fault()). */
@@ -247,6 +263,8 @@ static int set_action(struct reader *r, const char *text)
 			return wrong(r,
 				     "%s=%s: a delay is a time up to 60s: delay:10us, delay:10ms",
 				     r->name, text);
+		if (a == FAULT_DOWN && value && (duration(value, &s->param) || !s->param))
+			return wrong(r, "%s=%s: write a time: down:100ms", r->name, text);
 		if (a == FAULT_SHORT && value && (number(value, &s->param) || !s->param))
 			return wrong(r, "%s=%s: write a number of vectors: short:1", r->name, text);
 		return 0;
@@ -420,6 +438,9 @@ int fault_parse(const char *text, struct fault_spec *out, char *why, size_t size
 		rc = set_action(&r, eq + 1);
 	while (!rc && (part = strsep(&at, ",")))
 		rc = set_key(&r, part);
+	/* what happens to a device happens once */
+	if (out->points >> FAULT_EVENT & 1 && !out->times)
+		out->times = 1;
 	return rc;
 }
 
@@ -483,6 +504,9 @@ void fault_print_help(FILE *f)
 		snprintf(text, sizeof(text), "%s=%s", keys[k].name, keys[k].value);
 		fprintf(f, "  %-18s%s\n", text, keys[k].line);
 	}
+	fprintf(f, "  What happens to a device (unplug, reset, aer, link) does so behind an access "
+		   "of a\n"
+		   "  BAR, or at its time, and once if times= does not say otherwise.\n");
 	fprintf(f, "\nEach fault that happens is a line in the log, with the seed by which it "
 		   "happens again\n(--seed). Examples:\n"
 		   "  --fault dma=abort,rate=1/1000\n"

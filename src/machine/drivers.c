@@ -229,6 +229,8 @@ int machine_use_device(void *arg, unsigned group, const char *name, bool take)
 	else if (!rc && !--dev->opens && g->claim >= 0)
 		run_lock_range(g->claim, F_UNLCK, false, run_device_byte(&dev->d.address), 1);
 	pthread_mutex_unlock(&m->plug_lock);
+	if (!rc && take)
+		machine_happen_open(m, name);
 	return rc;
 }
 

@@ -157,6 +157,14 @@ struct plugged {
 	bool made;	 /* by a claim */
 	int claim;	 /* the locked descriptor; -1 */
 };
+/* Something that is to happen to a device (happen.c). */
+#define MACHINE_HAPPENINGS 32u
+struct machine_happening {
+	uint64_t due; /* CLOCK_MONOTONIC, ns; 0: free */
+	unsigned what;
+	uint64_t param;
+	char addr[PCI_ADDRESS_TEXT];
+};
 struct machine {
 	struct vfio_system *sys;
 	struct machine_spaces spaces;
@@ -195,6 +203,12 @@ struct machine {
 	 * token_lock: a file of a VF token is written. Only locks of a provider come under it.
 	 */
 	pthread_mutex_t plug_lock, tables_lock, token_lock;
+	struct {
+		pthread_mutex_t lock; /* the queue; a leaf but for the loop's */
+		struct loop *loop;    /* what happens may wait for the other loops */
+		struct loop_timer *timer;
+		struct machine_happening queue[MACHINE_HAPPENINGS];
+	} happen;
 	struct machine *next_abandoned;
 };
 /* As machine_add(), from this provider, whatever the spec says (NULL: as that says). */
@@ -391,6 +405,17 @@ int machine_has_changed(struct machine *m);
 
 /* Return 1 if the run has other devices than @m (see machine_sync()), 0, or -errno with a line. */
 int machine_is_behind(struct machine *m);
+
+/* ---- happen.c ---- */
+struct fault;
+/* struct vfio_env's, whose argument is the machine. */
+void machine_happen(void *arg, const char *name, const struct fault *what);
+/* The device at @addr was opened: something may be to happen to it at a time. */
+void machine_happen_open(struct machine *m, const char *addr);
+void machine_happen_init(struct machine *m);
+/* Nothing happens any more when this returns. */
+void machine_happen_fini(struct machine *m);
+void machine_happen_abandon(struct machine *m);
 
 /* ---- faults.c ---- */
 /* Write the faults of @m, a line each, moved in by @in. */

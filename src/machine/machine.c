@@ -43,6 +43,7 @@ static const struct vfio_env env = {
 	.own = machine_own,
 	.viable = machine_viable,
 	.use = machine_use_device,
+	.happen = machine_happen,
 	.refresh = machine_refresh,
 	.noiommu = machine_noiommu_mode,
 	.rawio = machine_may_rawio,
@@ -66,6 +67,7 @@ struct machine *machine_new(void)
 	pthread_mutex_init(&m->plug_lock, NULL);
 	pthread_mutex_init(&m->tables_lock, NULL);
 	pthread_mutex_init(&m->token_lock, NULL);
+	machine_happen_init(m);
 	machine_set_memlock(m, "inherit");
 	machine_spaces_init(&m->spaces);
 	return m;
@@ -220,6 +222,7 @@ static void abandon(struct machine *m)
 	m->loop = NULL;
 	loop_abandon(m->sys->loop);
 	m->sys->loop = NULL;
+	machine_happen_abandon(m);
 	m->next_abandoned = abandoned;
 	abandoned = m;
 }
@@ -232,6 +235,7 @@ void machine_free(struct machine *m, bool is_forked)
 		abandon(m);
 		return;
 	}
+	machine_happen_fini(m);
 	machine_claims_drop(m, false);
 	for (unsigned i = m->num_plugged; i-- > 0;)
 		machine_plugged_free(m->plugged[i]);

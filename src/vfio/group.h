@@ -90,6 +90,7 @@ enum vfio_claim {
  * The questions of a system to its surroundings. Given to vfio_system_new() and not changed while
  * it lives; a function that is NULL is as if it returned what is said there. Called by any thread.
  */
+struct fault;
 struct vfio_env {
 	/*
 	 * Claim @group among the processes that share the machine, before it is opened, and get
@@ -120,6 +121,11 @@ struct vfio_env {
 	 * capable() asks. Any lock may be held. NULL: true.
 	 */
 	bool (*capable)(void *arg, unsigned cap);
+	/*
+	 * @what (fault/fault.h, of FAULT_EVENT) is to happen to the device @name. Locks of a front
+	 * may be held: nothing is waited for. NULL: nothing happens.
+	 */
+	void (*happen)(void *arg, const char *name, const struct fault *what);
 	unsigned dma_entry_limit; /* mappings that a type1 may have */
 	/*
 	 * Find the device whose /dev/vfio/devices/vfioN has number @index. No lock is held. 0 or

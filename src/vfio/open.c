@@ -285,7 +285,20 @@ static ssize_t tell_rw(struct vfio_open *o, uint32_t index, uint64_t pos, void *
 		vfio_device_tell(o, index, pos, buf, count, write, false, (int)ret);
 	else if (!write)
 		vfio_device_tell(o, index, pos, buf, (size_t)ret, false, false, 0);
+	vfio_device_accessed(o, index, pos, count);
 	return ret;
+}
+
+void vfio_device_event(const struct vfio_open *o, uint32_t index, uint64_t pos, size_t size)
+{
+	const struct vfio_system *s = o->dev->group->system;
+	const struct fault_where w = {
+		.device = o->dev->name, .at = pos, .size = size, .bar = index
+	};
+	struct fault f;
+
+	if (index <= VFIO_PCI_BAR5_REGION_INDEX && s->env->happen && fault_at(FAULT_EVENT, &w, &f))
+		s->env->happen(s->env_arg, o->dev->name, &f);
 }
 
 ssize_t vfio_device_rw(struct vfio_open *o, uint32_t index, uint64_t pos, void *buf, size_t count,

@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "base/event.h"
+#include "fault/fault.h"
 #include "vfio/group.h"
 
 /* The ways in which an opener can come to its device. */
@@ -185,6 +186,14 @@ static inline void vfio_device_tell(const struct vfio_open *o, uint32_t index, u
 	EVENT(EVENT_ACCESS, .who = o->dev->name, .bar = index, .at = pos, .data = data,
 	      .size = size, .write = write, .what = mapped, .err = err);
 }
+/* Something may happen to the device behind an access of a BAR (fault/fault.h). */
+void vfio_device_event(const struct vfio_open *o, uint32_t index, uint64_t pos, size_t size);
+static inline void vfio_device_accessed(const struct vfio_open *o, uint32_t index, uint64_t pos,
+					size_t size)
+{
+	if (fault_wanted(FAULT_EVENT))
+		vfio_device_event(o, index, pos, size);
+}
 /**
  * vfio_device_mmio - make the load or store that the program made in a mapping
  * @size: 1..8; [@pos, @pos + @size) was allowed by vfio_device_check_map()
@@ -201,6 +210,7 @@ static inline int vfio_device_mmio(struct vfio_open *o, uint32_t index, uint64_t
 	ret = o->dev->ops->mmio(o->dev, index, pos, size, value, write);
 	if (!write || ret)
 		vfio_device_tell(o, index, pos, value, size, write, true, ret);
+	vfio_device_accessed(o, index, pos, size);
 	return ret;
 }
 

@@ -9,6 +9,7 @@
  *	irqs N    set up N vectors of MSI-X and send a message to each: the answer of SET_IRQS, and
  *	          how many messages came within half a second
  *	line      raise INTx: how many signals came within half a second
+ *	error     read a register, and wait for ERR: how many signals came
  *	wait      a line from standard input
  *	trusting  read the register ID, and go by it without a look: another one is a crash
  *	patient   send a message and wait for it, however long it takes
@@ -157,6 +158,16 @@ static void send_messages(unsigned n)
 	printf(":%lu", came);
 }
 
+static void wait_error(void)
+{
+	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	int32_t fd = eventfd(0, EFD_NONBLOCK);
+
+	need(!vfio_set_irqs(v.device, flags, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, &fd), "SET_IRQS");
+	get(TD_ID);
+	printf("%lu", eventfd_wait(fd, 20000));
+}
+
 static void raise_line(void)
 {
 	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
@@ -190,6 +201,8 @@ int main(int argc, char **argv)
 			send_messages((unsigned)n);
 		else if (!strcmp(word, "line"))
 			raise_line();
+		else if (!strcmp(word, "error"))
+			wait_error();
 		else if (!strcmp(word, "wait"))
 			(void)getchar();
 		else if (!strcmp(word, "trusting"))
