@@ -94,6 +94,7 @@ void uvfio_free(struct uvfio *u)
 	cds_list_for_each_entry_safe(dev, next, &u->devices, node)
 		uvfio_close(dev);
 	api_free_memory(u);
+	vfio_ioas_look_back(u->ioas);
 	vfio_ioas_put(u->ioas);
 	machine_free(u->machine, false);
 	pthread_mutex_destroy(&u->lock);

@@ -98,7 +98,7 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 }
 
 /* Return the code for @r: for each another thing is wrong with the driver. */
-static const struct report_code *fault_code(enum iommu_fault_reason r)
+static const struct report_code *fault_code(enum iommu_fault_reason r, unsigned ending)
 {
 	REPORT_CODE(not_mapped, LOG_WARN, REPORT_LIMITED("dma-unmapped"));
 	REPORT_CODE(no_right, LOG_WARN, REPORT_LIMITED("dma-rights"));
@@ -106,6 +106,8 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	REPORT_CODE(bad_memory, LOG_WARN, REPORT_LIMITED("dma-freed"));
 	REPORT_CODE(no_memory, LOG_WARN, REPORT_LIMITED("dma-no-memory"));
 	REPORT_CODE(blocked, LOG_WARN, REPORT_LIMITED("dma-blocked"));
+	REPORT_CODE(reset, LOG_INFO, REPORT_LIMITED("dma-reset"));
+	REPORT_CODE(closed, LOG_INFO, REPORT_LIMITED("leak-dma"));
 	REPORT_CODE(peer, LOG_WARN, REPORT_LIMITED("dma-peer"));
 	REPORT_CODE(foreign, LOG_WARN, REPORT_LIMITED("dma-foreign"));
 
@@ -119,7 +121,9 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	case IOMMU_NO_MEMORY:
 		return &no_memory;
 	case IOMMU_BLOCKED:
-		return &blocked;
+		return ending == IOMMU_CLOSING	   ? &closed
+		       : ending == IOMMU_RESETTING ? &reset
+						   : &blocked;
 	case IOMMU_PEER_SILENT:
 	case IOMMU_PEER_REVOKED:
 	case IOMMU_PEER_BUSY:
@@ -168,7 +172,7 @@ static void count_fault(struct iommu_device *dev, const struct iommu_fault *f,
 	about.write = f->write;
 	about.at = f->iova;
 	about.size = f->len;
-	report_say_about(fault_code(f->reason), dev->name, 0, &about,
+	report_say_about(fault_code(f->reason, atomic_load(&dev->ending)), dev->name, 0, &about,
 			 "DMA fault: %s of %zu bytes at IOVA %#llx%s: %s",
 			 f->write ? "write" : "read", f->len, (unsigned long long)f->iova,
 			 pasid_text(pasid, f->pasid), iommu_fault_reason_text(f->reason));
@@ -271,12 +275,12 @@ static void peer_fault(struct iommu_device *dev, uint32_t pasid, const struct io
 	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
 	pasid_text(text, pasid);
 	if (at->memory)
-		report_say(fault_code(why), dev->name, err,
+		report_say(fault_code(why, atomic_load(&dev->ending)), dev->name, err,
 			   "DMA fault: %s of %zu bytes at IOVA %#llx%s, memory of %s at 0x%llx: %s",
 			   kind, len, (unsigned long long)iova, text, name,
 			   (unsigned long long)at->off, iommu_fault_reason_text(why));
 	else
-		report_say(fault_code(why), dev->name, 0,
+		report_say(fault_code(why, atomic_load(&dev->ending)), dev->name, 0,
 			   "DMA fault: %s of %zu bytes at IOVA %#llx%s, BAR%u of %s at 0x%llx: %s",
 			   kind, len, (unsigned long long)iova, text, at->bar, name,
 			   (unsigned long long)at->off, iommu_fault_reason_text(why));

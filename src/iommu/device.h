@@ -30,11 +30,15 @@ struct iommu_fault {
 	enum iommu_fault_reason reason;
 };
 
+/* What the driver does with a device while it may not master the bus. */
+enum iommu_ending { IOMMU_RUNNING, IOMMU_RESETTING, IOMMU_CLOSING };
+
 struct iommu_device {
 	const char *name;	     /* "0000:01:00.0", not owned */
 	struct iommu_domain *domain; /* RCU; a reference is held. NULL: every access aborts */
 	/* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
 	atomic_bool blocked;
+	atomic_uint ending; /* enum iommu_ending: why it is blocked, for the report */
 	atomic_ullong faults;
 	struct iommu_log *log;	     /* RCU (log.c); NULL: its writes are not logged */
 	pthread_mutex_t log_lock;    /* who changes or reads it, and what follows; a leaf */
@@ -58,6 +62,12 @@ struct iommu_device {
 	bool (*park)(struct iommu_device *dev);
 	void (*unpark)(struct iommu_device *dev);
 };
+
+/* Say that @dev is reset or closed: accesses that are under way end then, by nobody's mistake. */
+static inline void iommu_device_set_ending(struct iommu_device *dev, enum iommu_ending why)
+{
+	atomic_store(&dev->ending, why);
+}
 
 /** iommu_device_init - make a requester that is attached to nothing. @name outlives it. */
 void iommu_device_init(struct iommu_device *dev, const char *name);

@@ -27,6 +27,7 @@
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
 static char last_line[1024];
+static const char *last_code;
 static unsigned lines;
 
 static void tapped(const struct report *r, void *arg)
@@ -34,6 +35,7 @@ static void tapped(const struct report *r, void *arg)
 	if (r->limited)
 		return;
 	lines++;
+	last_code = r->code->name;
 	strncpy(last_line, r->line, sizeof(last_line) - 1);
 }
 
@@ -202,6 +204,26 @@ static void test_sg(void **state)
 	rcu_read_end();
 }
 
+/* An access that is blocked is the driver's mistake, unless the device is being reset or closed. */
+static void test_ending(void **state)
+{
+	struct fix *f = *state;
+	char buf[4];
+
+	atomic_store(&f->dev.blocked, true);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x10000, buf, 4), -EFAULT);
+	assert_string_equal(last_code, "dma-blocked");
+	iommu_device_set_ending(&f->dev, IOMMU_RESETTING);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x10000, buf, 4), -EFAULT);
+	assert_string_equal(last_code, "dma-reset");
+	iommu_device_set_ending(&f->dev, IOMMU_CLOSING);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x10000, buf, 4), -EFAULT);
+	assert_string_equal(last_code, "leak-dma");
+	iommu_device_set_ending(&f->dev, IOMMU_RUNNING);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x10000, buf, 4), -EFAULT);
+	assert_string_equal(last_code, "dma-blocked");
+}
+
 static void test_group(void **state)
 {
 	struct iommu_device a, b;
@@ -311,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sg, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_iommu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ending, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quiet_after, setup, teardown),
 	};
 

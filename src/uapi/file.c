@@ -12,12 +12,24 @@
 
 #include "base/event.h"
 #include "base/heap.h"
+#include "base/report.h"
 #include "uapi/internal.h"
+#include "vfio/type1.h"
+
+#define OPENED "it was opened"
+
+/* Return the name of @f's place for the checker: no other file that is open has it. */
+static const char *place_key(char key[24], const struct uapi_file *f)
+{
+	snprintf(key, 24, "%p", (const void *)f);
+	return key;
+}
 
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
 				const struct uapi_file_ops *ops, const char *link)
 {
 	struct uapi_file *f = heap_alloc(sizeof(*f));
+	char key[24];
 
 	if (!f)
 		return NULL;
@@ -26,6 +38,8 @@ struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *
 	f->sys = sys;
 	f->fds = *fds;
 	snprintf(f->link, sizeof(f->link), "%s", link);
+	if (event_wanted(EVENT_PLACE))
+		event_place(OPENED, place_key(key, f));
 	pthread_mutex_init(&f->bind_lock, NULL);
 	pthread_mutex_init(&f->pos_lock, NULL);
 	pthread_mutex_init(&f->ready_lock, NULL);
@@ -120,10 +134,23 @@ void uapi_file_set_closed(struct uapi_file *f)
 
 void uapi_file_look_back(struct uapi_file *f)
 {
+	REPORT_CODE(code, LOG_INFO, REPORT_LIMITED("leak-fd"));
 	struct vfio_device *dev = uapi_file_device(f);
+	char key[24];
+	struct report_about about = { .place = OPENED, .of = place_key(key, f) };
+	struct vfio_type1 *t;
 
+	report_say_about(&code, dev ? dev->name : f->link, 0, &about, "%s is open to the end",
+			 f->link);
+	if (f->far)
+		return;
 	if (dev && dev->ops->look_back)
 		dev->ops->look_back(dev);
+	t = f->ops->kind == VFIO_FILE_CONTAINER ? vfio_container_type1_get(f->container) : NULL;
+	if (!t)
+		return;
+	vfio_ioas_look_back(vfio_type1_ioas(t));
+	vfio_container_type1_put(f->container);
 }
 
 bool uapi_file_is_closed(const struct uapi_file *f)

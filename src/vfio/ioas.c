@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/client.h"
+#include "base/event.h"
 #include "base/heap.h"
+#include "base/report.h"
 #include "fault/fault.h"
 #include "iommu/peer.h"
 #include "iommu/populate.h"
@@ -81,6 +83,34 @@ void vfio_ioas_put(struct vfio_ioas *io)
 	iommu_domain_put(io->domain);
 	pthread_mutex_destroy(&io->lock);
 	heap_free(io);
+}
+
+/* Of so many a report each; a program that leaves more has made them at the same places. */
+#define LEFT_MAX 32u
+
+void vfio_ioas_look_back(struct vfio_ioas *io)
+{
+	REPORT_CODE(code, LOG_INFO, REPORT_LIMITED("leak-map"));
+	const struct mapping *m;
+	unsigned n = 0;
+
+	if (!event_wanted(EVENT_PLACE) || pthread_mutex_trylock(&io->lock))
+		return;
+	for (m = ioas_first(io, 0, UINT64_MAX); m && n < LEFT_MAX;
+	     m = ioas_next(m, 0, UINT64_MAX), n++) {
+		struct report_about about = { .access = REPORT_DMA,
+					      .space = io->domain,
+					      .at = mapping_iova(m),
+					      .size = mapping_size(m),
+					      .place = "it was mapped" };
+
+		report_say_about(&code, "memory for DMA", 0, &about,
+				 "[0x%llx, 0x%llx) is mapped to the end (%u mappings are)",
+				 (unsigned long long)mapping_iova(m),
+				 (unsigned long long)(mapping_iova(m) + mapping_size(m)),
+				 io->entries);
+	}
+	pthread_mutex_unlock(&io->lock);
 }
 
 void ioas_set_noiommu(struct vfio_ioas *io)

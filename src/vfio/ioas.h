@@ -73,6 +73,12 @@ void vfio_ioas_get(struct vfio_ioas *io);
  */
 void vfio_ioas_put(struct vfio_ioas *io);
 
+/**
+ * vfio_ioas_look_back - report the mappings that nobody has taken away, for the checker: the user
+ * of @io has closed it, or the process ends. Does not wait for a thread that is in @io.
+ */
+void vfio_ioas_look_back(struct vfio_ioas *io);
+
 /** vfio_ioas_domain - return the I/O page table of the space, which lives as long. */
 struct iommu_domain *vfio_ioas_domain(struct vfio_ioas *io);
 

@@ -37,6 +37,7 @@ void vfio_type1_free(struct vfio_type1 *t)
 {
 	if (!t)
 		return;
+	vfio_ioas_look_back(t->ioas);
 	vfio_ioas_put(t->ioas);
 	heap_free(t);
 }

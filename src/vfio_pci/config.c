@@ -218,6 +218,15 @@ static void write_piece(struct vfio_pci_device *vd, unsigned pos, unsigned size,
 		vfio_pci_config_default_write(vd, pos, size, value);
 }
 
+static void write_and_look(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value)
+{
+	uint32_t before = read_piece(vd, pos, size);
+
+	write_piece(vd, pos, size, value);
+	vfio_pci_judge_config(vd, pos, size, value);
+	vfio_pci_lost_config(vd, pos, size, value, before, read_piece(vd, pos, size));
+}
+
 /*
  * Return the longest naturally aligned piece at @pos within its dword, its capability and @count.
  */
@@ -243,12 +252,10 @@ ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, 
 		unsigned n = piece_size(c, pos, left);
 
 		pthread_mutex_lock(&vd->config_lock);
-		if (write) {
-			write_piece(vd, pos, n, get_bytes(p, n));
-			vfio_pci_judge_config(vd, pos, n, get_bytes(p, n));
-		} else {
+		if (write)
+			write_and_look(vd, pos, n, get_bytes(p, n));
+		else
 			put_bytes(p, n, read_piece(vd, pos, n));
-		}
 		pthread_mutex_unlock(&vd->config_lock);
 		p += n;
 		pos += n;

@@ -143,6 +143,7 @@ struct vfio_pci_judge {
 	atomic_uchar *vectors; /* bits; as many as triggers */
 	uint16_t *set_by;      /* the first vector of the SET_IRQS that set it; igate */
 	uint16_t enabled_by;   /* that of the one that enabled messages; igate */
+	atomic_uint limit;     /* vectors from here on no SET_IRQS was for */
 	atomic_uint settled;   /* the type that is enabled, with all of its eventfds */
 	atomic_int tried;      /* the thread that enabled messages in config space, or 0 */
 	atomic_bool went_on;   /* and used the device then */
@@ -354,8 +355,17 @@ void vfio_pci_judge_unmask(struct vfio_pci_device *vd, bool again);
 void vfio_pci_judge_config(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value);
 /* What is enabled will not be any more. igate held. */
 void vfio_pci_judge_end(struct vfio_pci_device *vd);
+/* The device is closed: what is enabled should not be. igate held. */
+void vfio_pci_judge_left(struct vfio_pci_device *vd);
 /* The process ends. */
 void vfio_pci_look_back(struct vfio_device *dev);
+
+/* lost.c */
+/* The user wrote @value, where @before was and @after is. config_lock held. */
+void vfio_pci_lost_config(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value,
+			  uint32_t before, uint32_t after);
+/* The user wrote into the table of MSI-X, at @pos of @bar. */
+void vfio_pci_lost_table(struct vfio_pci_device *vd, unsigned bar, uint64_t pos);
 
 /* intx.c */
 int vfio_pci_intx_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);

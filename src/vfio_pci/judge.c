@@ -75,6 +75,7 @@ void vfio_pci_judge_enable(struct vfio_pci_device *vd, unsigned start)
 	for (unsigned i = 0; i < vd->msi.num_triggers; i++)
 		atomic_store(&vd->judge.vectors[i], 0);
 	vd->judge.enabled_by = (uint16_t)start;
+	atomic_store(&vd->judge.limit, 0);
 	atomic_store(&vd->judge.tried, 0);
 	atomic_store(&vd->judge.went_on, false);
 }
@@ -92,6 +93,8 @@ void vfio_pci_judge_set(struct vfio_pci_device *vd, unsigned start, unsigned cou
 		goto place;
 	for (unsigned i = 0; i < count; i++)
 		vd->judge.set_by[start + i] = (uint16_t)start;
+	if (start + count > atomic_load(&vd->judge.limit))
+		atomic_store(&vd->judge.limit, start + count);
 	atomic_store(&vd->judge.settled, vd->irq_type);
 place:
 	if (event_wanted(EVENT_PLACE))
@@ -134,13 +137,18 @@ void vfio_pci_judge_message(struct vfio_pci_device *vd, unsigned vector, uint64_
 		tell_storm(vd, vector, n);
 		return;
 	}
-	/* of MSI-X such a vector is masked */
-	if (atomic_load(&vd->judge.settled) != VFIO_PCI_MSI_IRQ_INDEX)
+	/*
+	 * of MSI-X such a vector is masked; one that SET_IRQS has passed over is polled, as the
+	 * admin queue of NVMe, which cannot be told to be silent
+	 */
+	if (atomic_load(&vd->judge.settled) != VFIO_PCI_MSI_IRQ_INDEX ||
+	    vector < atomic_load(&vd->judge.limit))
 		return;
 	had = atomic_fetch_or(&vd->judge.vectors[vector], TOLD);
 	if (!had)
 		report_say(&lost, vd->vdev.name, 0,
-			   "MSI vector %u was sent, and has no eventfd: it is lost", vector);
+			   "MSI vector %u was sent, and SET_IRQS has enabled %u: it is lost",
+			   vector, atomic_load(&vd->judge.limit));
 }
 
 void vfio_pci_judge_nobody(void *arg)
@@ -275,6 +283,7 @@ static void judge_messages(struct vfio_pci_device *vd)
 	REPORT_CODE(unset, LOG_INFO, REPORT_LIMITED("msix-unset"));
 	REPORT_CODE(lost, LOG_INFO, REPORT_LIMITED("irq-lost"));
 	bool msix = vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+	unsigned limit = atomic_load(&vd->judge.limit);
 	char what[24];
 
 	for (unsigned i = 0; i < vd->msi.num_triggers; i++) {
@@ -284,15 +293,17 @@ static void judge_messages(struct vfio_pci_device *vd)
 		snprintf(what, sizeof(what), "vector %u", i);
 		if (bits & HAD_EVENTFD)
 			judge_unread(vd, t, vd->judge.set_by[i], what);
-		else if (pci_vector_pending(vd->fn, msix, i) && msix)
+		else if (i < limit || !pci_vector_pending(vd->fn, msix, i))
+			continue;
+		else if (msix)
 			tell(vd, &unset, vd->judge.enabled_by,
-			     "MSI-X vector %u was sent, and has had no eventfd since MSI-X was "
-			     "enabled: its entry of the table was never set up",
-			     i);
-		else if (pci_vector_pending(vd->fn, msix, i))
+			     "MSI-X vector %u was sent, and SET_IRQS has enabled %u: its entry of "
+			     "the table was never set up",
+			     i, limit);
+		else
 			tell(vd, &lost, vd->judge.enabled_by,
-			     "MSI vector %u was sent, and has had no eventfd since MSI was enabled",
-			     i);
+			     "MSI vector %u was sent, and SET_IRQS has enabled %u: it is lost", i,
+			     limit);
 	}
 }
 
@@ -323,6 +334,19 @@ void vfio_pci_judge_end(struct vfio_pci_device *vd)
 		judge_messages(vd);
 }
 
+void vfio_pci_judge_left(struct vfio_pci_device *vd)
+{
+	REPORT_CODE(left, LOG_INFO, REPORT_LIMITED("leak-irq"));
+	bool intx = vd->irq_type == VFIO_PCI_INTX_IRQ_INDEX;
+
+	if (vd->irq_type == VFIO_PCI_IRQ_NONE || vd->masks.users || !report_wanted(LOG_INFO))
+		return;
+	tell(vd, &left, intx ? INTX : vd->judge.enabled_by, "%s is enabled to the end",
+	     intx				      ? "INTx"
+	     : vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX ? "MSI"
+						      : "MSI-X");
+}
+
 void vfio_pci_look_back(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
@@ -330,7 +354,9 @@ void vfio_pci_look_back(struct vfio_device *dev)
 	/* at the end of the process nobody waits for a thread that may be gone */
 	if (pthread_mutex_trylock(&vd->igate))
 		return;
-	if (vd->opened)
+	if (vd->opened) {
+		vfio_pci_judge_left(vd);
 		vfio_pci_judge_end(vd);
+	}
 	pthread_mutex_unlock(&vd->igate);
 }

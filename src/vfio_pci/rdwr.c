@@ -189,6 +189,8 @@ ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, 
 			room = room < skip_end - pos ? room : skip_end - pos;
 			if (!write)
 				memset(p, 0xff, room);
+			else
+				vfio_pci_lost_table(vd, bar, pos);
 			p += room;
 			pos += room;
 			done += room;

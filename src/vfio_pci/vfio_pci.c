@@ -25,15 +25,18 @@ static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t 
  */
 static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 {
+	struct iommu_device *iommu = pci_function_iommu(vd->fn);
 	uint8_t state[PCI_CFG_EXP_SIZE];
 
 	vfio_dmabufs_cut(&vd->vdev);
 	vfio_pci_set_power(vd, 0);
 	pci_save_state(vd->fn, state);
+	iommu_device_set_ending(iommu, IOMMU_RESETTING);
 	/* no decoding, no bus mastering, no interrupt while it is reset */
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
 	pci_function_reset(vd->fn, kind);
 	pci_restore_state(vd->fn, state);
+	iommu_device_set_ending(iommu, IOMMU_RUNNING);
 	vfio_pci_irqs_restore(vd);
 	vfio_migrate_reset(&vd->vdev);
 }
@@ -211,8 +214,10 @@ static void vfio_pci_close(struct vfio_device *dev)
 
 	vfio_pci_vf_users(vd, -1);
 	pthread_mutex_lock(&vd->igate);
+	vfio_pci_judge_left(vd);
 	vfio_pci_judge_end(vd);
 	pthread_mutex_unlock(&vd->igate);
+	iommu_device_set_ending(pci_function_iommu(vd->fn), IOMMU_CLOSING);
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	vfio_pci_low_power_end(vd);
@@ -238,6 +243,7 @@ static void vfio_pci_close(struct vfio_device *dev)
 	pci_restore_state(vd->fn, vd->saved.open);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
+	iommu_device_set_ending(pci_function_iommu(vd->fn), IOMMU_RUNNING);
 	vd->opened = false;
 }
 

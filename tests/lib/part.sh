@@ -47,6 +47,12 @@ cases() {
 	done <"$1"
 }
 counts() {
+	[[ ! ${UVFIO_TEST_CHECK-} ]] || checked_counts
 	echo "$passed passed, $failed failed$([[ $skipped -eq 0 ]] || echo ", $skipped skipped")"
 	[[ $failed -eq 0 && $passed -gt 0 ]]
 }
+if [[ ${UVFIO_TEST_CHECK-} ]]; then
+	# shellcheck source=tests/lib/checked.sh
+	. "$top/tests/lib/checked.sh"
+	checked_build
+fi
