@@ -76,8 +76,8 @@ $(call folder,conform,base)
 $(call folder,check/show,check/check.h check/shared.h base,check)
 $(call folder,trace/show,trace vfio/nodes.h vfio/kernel.h base)
 $(call folder,vmm,machine pci/face.h vfio iommu fault/fault.h base,$$(core))
-$(call folder,serve,vfio_user/server/server.h lasting machine pci/face.h vfio iommu fault/fault.h \
-	base,$$(core))
+$(call folder,serve,vfio_user/server/server.h vfio_user/server/limits.h lasting machine \
+	pci/face.h vfio iommu fault/fault.h base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu fault base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu fault base,$$(core))
 $(call folder,own,far uapi machine pci/face.h vfio iommu fault/fault.h base,$$(core))

@@ -199,6 +199,9 @@ refuses "the device edu has one already" --device edu --socket "$s" --socket "$s
 refuses "write REGION:OFFSET:SIZE=VALUE" --device edu --ioeventfd 0:16
 refuses "no ioeventfd of 3 bytes can be at 0x10 of region 0" --device edu --ioeventfd 0:16:3=1
 refuses "write it behind the --device it is for" --ioeventfd 0:16:4=1
+same "the limits are those of the man page, with its defaults" \
+	"$(sed -n '/^.It Fl .-limit/,/^.El/p' "$top/man/uvfio.1" | awk '/^.It Cm/ { name = $3 } match($0, /\([0-9]+[KMGT]?\)/) { print name, substr($0, RSTART + 1, RLENGTH - 2) }' | sort)" \
+	"$("$top/$BUILD/uvfio" serve --limit help | awk '{ print $1, $2 }' | sort)"
 refuses "write NAME=NUMBER" --limit maps --device edu
 refuses "there is no limit 'map': maps, memory, files" --limit fds=3,map=1 --device edu
 refuses "the limit 'fds' cannot be 0" --limit fds=0 --device edu

@@ -172,9 +172,8 @@ static const struct cli_option options[] = {
 			    "let clients make this write by an eventfd, of the --device before;\n"
 			    "may be given several times" },
 	[OPT_LIMIT] = { "limit", "NAME=NUMBER[,...]",
-			"what each client can have at most: maps, memory (bytes), files, fds,\n"
-			"eventfds, data, queue, migration and dirty-log (bytes), dma-timeout\n"
-			"(ms); uvfio(1)" },
+			"what each client can have at most; `--limit help` lists names, defaults\n"
+			"and what they are of" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn, info (the default), debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_MODE] = { "mode", "MODE", "who may connect: the sockets' mode (0600)" },
@@ -414,6 +413,11 @@ static int serve(const struct cli_command *cmd, int argc, char **argv)
 	int opt, rc;
 
 	while ((opt = cli_next_option(&a)) >= 0) {
+		if (opt == OPT_LIMIT && !strcmp(a.value, "help")) {
+			serve_print_limits(stdout);
+			rc = 0;
+			goto out;
+		}
 		rc = set_option(&s, opt, a.value);
 		if (rc)
 			goto out;

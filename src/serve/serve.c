@@ -309,6 +309,32 @@ static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_so
 	return rc;
 }
 
+/* Say that there is no limit @name, and which there are. */
+static void fail_unknown_limit(struct uvfio_server *s, const char *name)
+{
+	char names[256] = "";
+	size_t len = 0;
+
+	for (const struct vu_limit *l = vu_limits; l->name && len < sizeof(names); l++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
+					l->name);
+	fail(s, -ENOENT, "there is no limit '%s': %s", name, names);
+}
+
+void serve_print_limits(FILE *f)
+{
+	for (const struct vu_limit *l = vu_limits; l->name; l++) {
+		static const char suffixes[] = " KMGT";
+		uint64_t value = l->def;
+		unsigned i = 0;
+
+		for (; !(value % 1024) && suffixes[i + 1]; value /= 1024)
+			i++;
+		fprintf(f, "%-12s %5llu%c  %s\n", l->name, (unsigned long long)value, suffixes[i],
+			l->what);
+	}
+}
+
 int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t value)
 {
 	CALL_FRAME_STACK(__func__, CALL_SITE());
@@ -318,7 +344,7 @@ int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t va
 	rc = vu_server_limit(&s->limits, name, value);
 	pthread_mutex_unlock(&s->lock);
 	if (rc == -ENOENT)
-		fail(s, rc, "there is no limit '%s': " VU_SERVER_LIMITS, name);
+		fail_unknown_limit(s, name);
 	else if (rc)
 		fail(s, rc, "the limit '%s' cannot be %llu", name, (unsigned long long)value);
 	return rc;

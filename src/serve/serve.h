@@ -6,6 +6,7 @@
 #ifndef SERVE_SERVE_H
 #define SERVE_SERVE_H
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "uvfio/server.h"
 #include "machine/machine.h"
@@ -33,6 +34,8 @@ void serve_keep(struct uvfio_server *s, const char *addr);
  * callback of the model, and the device is one whose state is kept.
  */
 int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity severity);
+/* Write a line for each limit of uvfio_server_set_limit(): its name, default, and what it is. */
+void serve_print_limits(FILE *f);
 /*
  * End the server: as uvfio_server_free(), which comes next, but wait no longer than @ns nanoseconds
  * for clients that are inside a callback of a model, and free neither those devices nor @s. Return

@@ -40,6 +40,8 @@ enum vu_command {
 	/* ours, after both have said so ("uvfio"): */
 	VU_UVFIO_RING = 0x8001,
 };
+/* Return the name of a command; NULL: there is none of that number. names.c */
+const char *vu_command_name(uint32_t command);
 
 /* "Header" */
 struct vu_header {

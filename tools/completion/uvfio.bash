@@ -93,8 +93,9 @@ _uvfio_value() {
 	--noiommu) _uvfio_words "rawio all" ;;
 	--memlock) _uvfio_words "inherit unlimited" ;;
 	--run) _uvfio_words "$("$uvfio" ctl runs 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" ;;
-	--limit) _uvfio_words "maps= memory= files= fds= eventfds= data= queue= migration=
-			dirty-log= dma-timeout=" ;;
+	--limit)
+		_uvfio_words "$("$uvfio" serve --limit help 2>/dev/null | awk '{ print $1 "=" }')"
+		;;
 	--fault)
 		compopt -o nospace
 		_uvfio_words "$(_uvfio_faults)"

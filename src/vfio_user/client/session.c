@@ -23,27 +23,6 @@ int vu_fail(struct vu_why *why, int rc, const char *format, ...)
 	return rc;
 }
 
-static const char *name_of(uint16_t command)
-{
-	static const char *const names[] = {
-		[VU_VERSION] = "VERSION",
-		[VU_DMA_MAP] = "DMA_MAP",
-		[VU_DMA_UNMAP] = "DMA_UNMAP",
-		[VU_DEVICE_GET_INFO] = "DEVICE_GET_INFO",
-		[VU_DEVICE_GET_REGION_INFO] = "DEVICE_GET_REGION_INFO",
-		[VU_DEVICE_GET_IRQ_INFO] = "DEVICE_GET_IRQ_INFO",
-		[VU_DEVICE_SET_IRQS] = "DEVICE_SET_IRQS",
-		[VU_REGION_READ] = "REGION_READ",
-		[VU_REGION_WRITE] = "REGION_WRITE",
-		[VU_DEVICE_RESET] = "DEVICE_RESET",
-		[VU_DEVICE_FEATURE] = "DEVICE_FEATURE",
-		[VU_MIG_DATA_READ] = "MIG_DATA_READ",
-		[VU_MIG_DATA_WRITE] = "MIG_DATA_WRITE",
-	};
-
-	return command < ARRAY_SIZE(names) && names[command] ? names[command] : "a command";
-}
-
 /* ---- its end ---- */
 
 void vu_session_get(struct vu_session *s)
@@ -137,12 +116,12 @@ static int bad_answer(struct vu_session *s, uint16_t command, int rc)
 	if (rc == -ETIMEDOUT)
 		return report_err(REPORT_LIMITED("vfio-user-timeout"), s->c->vdev.name, -EIO,
 				  "its server (%s) has not answered %s in %llu s", s->c->where,
-				  name_of(command),
+				  vu_command_name(command),
 				  (unsigned long long)(s->timeout_ns / 1000000000u));
 	if (rc == -EMSGSIZE)
 		return report_err("vfio-user-fds", s->c->vdev.name, rc,
 				  "%s: its server takes no more than %u descriptors at a time",
-				  name_of(command), s->caps.max_msg_fds);
+				  vu_command_name(command), s->caps.max_msg_fds);
 	return rc;
 }
 
@@ -152,7 +131,7 @@ static void say_late(void *arg, uint16_t command)
 
 	report_warn(REPORT_LIMITED("vfio-user-late"), s->c->vdev.name, 0,
 		    "its server (%s) has not answered %s for %llu s: waiting on, up to %llu s",
-		    s->c->where, name_of(command),
+		    s->c->where, vu_command_name(command),
 		    (unsigned long long)(VU_CLIENT_LATE_NS / 1000000000u),
 		    (unsigned long long)(s->timeout_ns / 1000000000u));
 }
@@ -197,7 +176,7 @@ int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_
 		return 0;
 	rc = report_err(REPORT_LIMITED("vfio-user-short"), s->c->vdev.name, -EIO,
 			"its server (%s) answered %s by %zu bytes where %zu belong", s->c->where,
-			name_of(r->command), reply->len, r->min);
+			vu_command_name(r->command), reply->len, r->min);
 	vu_message_fini(reply);
 	return rc;
 }

@@ -4,51 +4,42 @@
 #include "vfio_user/server/internal.h"
 
 static const struct command {
-	const char *name;
 	vu_command_fn *fn; /* NULL: it is not the client's to send, or not now */
 	size_t min;	   /* bytes of its fixed part */
 } commands[] = {
-	[VU_VERSION] = { .name = "VERSION" },
-	[VU_DMA_MAP] = { "DMA_MAP", vu_dma_map, sizeof(struct vu_dma_map) },
-	[VU_DMA_UNMAP] = { "DMA_UNMAP", vu_dma_unmap, sizeof(struct vu_dma_unmap) },
-	[VU_DEVICE_GET_INFO] = { "DEVICE_GET_INFO", vu_get_info, sizeof(struct vu_device_info) },
-	[VU_DEVICE_GET_REGION_INFO] = { "DEVICE_GET_REGION_INFO", vu_get_region_info,
-					sizeof(struct vfio_region_info) },
-	[VU_DEVICE_GET_REGION_IO_FDS] = { "DEVICE_GET_REGION_IO_FDS", vu_get_io_fds,
-					  sizeof(struct vu_io_fds) },
-	[VU_DEVICE_GET_IRQ_INFO] = { "DEVICE_GET_IRQ_INFO", vu_get_irq_info,
-				     sizeof(struct vfio_irq_info) },
-	[VU_DEVICE_SET_IRQS] = { "DEVICE_SET_IRQS", vu_set_irqs, sizeof(struct vu_set_irqs) },
-	/* those of access.c: vu_command_run() */
-	[VU_REGION_READ] = { .name = "REGION_READ" },
-	[VU_REGION_WRITE] = { .name = "REGION_WRITE" },
-	[VU_DMA_READ] = { .name = "DMA_READ" },
-	[VU_DMA_WRITE] = { .name = "DMA_WRITE" },
-	[VU_DEVICE_RESET] = { "DEVICE_RESET", vu_reset, 0 },
-	[VU_DIRTY_PAGES] = { .name = "DIRTY_PAGES" },
-	[VU_REGION_WRITE_MULTI] = { .name = "REGION_WRITE_MULTI" },
-	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE", vu_device_feature, sizeof(struct vu_feature) },
-	[VU_MIG_DATA_READ] = { "MIG_DATA_READ", vu_mig_data_read, sizeof(struct vu_mig_data) },
-	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE", vu_mig_data_write, sizeof(struct vu_mig_data) },
+	[VU_DMA_MAP] = { vu_dma_map, sizeof(struct vu_dma_map) },
+	[VU_DMA_UNMAP] = { vu_dma_unmap, sizeof(struct vu_dma_unmap) },
+	[VU_DEVICE_GET_INFO] = { vu_get_info, sizeof(struct vu_device_info) },
+	[VU_DEVICE_GET_REGION_INFO] = { vu_get_region_info, sizeof(struct vfio_region_info) },
+	[VU_DEVICE_GET_REGION_IO_FDS] = { vu_get_io_fds, sizeof(struct vu_io_fds) },
+	[VU_DEVICE_GET_IRQ_INFO] = { vu_get_irq_info, sizeof(struct vfio_irq_info) },
+	[VU_DEVICE_SET_IRQS] = { vu_set_irqs, sizeof(struct vu_set_irqs) },
+	/* those of access.c: run() */
+	[VU_REGION_READ] = { 0 },
+	[VU_REGION_WRITE] = { 0 },
+	[VU_DEVICE_RESET] = { vu_reset, 0 },
+	[VU_DEVICE_FEATURE] = { vu_device_feature, sizeof(struct vu_feature) },
+	[VU_MIG_DATA_READ] = { vu_mig_data_read, sizeof(struct vu_mig_data) },
+	[VU_MIG_DATA_WRITE] = { vu_mig_data_write, sizeof(struct vu_mig_data) },
 };
 
 /* Our own, far from the others. */
-static const struct command ring = { "UVFIO_RING", vu_give_ring, sizeof(struct vu_ring_info) };
+static const struct command ring = { vu_give_ring, sizeof(struct vu_ring_info) };
 
 static const struct command *find(unsigned nr)
 {
 	if (nr == VU_UVFIO_RING)
 		return &ring;
-	return nr < ARRAY_SIZE(commands) && commands[nr].name ? &commands[nr] : NULL;
+	return nr < ARRAY_SIZE(commands) && vu_command_name(nr) ? &commands[nr] : NULL;
 }
 
 int vu_command_refused(struct vu_server_client *c, const struct vu_message *m, int error)
 {
-	const struct command *cmd = find(m->header.command);
+	const char *name = vu_command_name(m->header.command);
 
-	if (cmd)
+	if (name)
 		return report_warn(REPORT_LIMITED("serve-command"), c->name, error,
-				   "%s of %zu bytes is refused", cmd->name, m->len);
+				   "%s of %zu bytes is refused", name, m->len);
 	return report_warn(REPORT_LIMITED("serve-unknown"), c->name, error,
 			   "command %u is not known", m->header.command);
 }

@@ -258,4 +258,7 @@ struct dma_file;
 int vu_file_direct(struct vu_server_client *c, int fd, unsigned prot, struct dma_file **out,
 		   struct iommu_target **target);
 void vu_file_direct_put(struct vu_server_client *c, struct dma_file *f);
+/* ---- limits.c ---- */
+/* Set those that are 0 to their defaults. */
+void vu_limits_default(struct vu_server_limits *l);
 #endif

@@ -175,93 +175,10 @@ static void *serve(void *arg)
 
 /* ---- life ---- */
 
-static const struct vu_server_limits defaults = {
-	.max_dma_maps = 1u << 20,
-	.max_data = VU_DEFAULT_DATA,
-	.max_fds = 16,
-	.dma_timeout = 3000, /* less than QEMU's patience with us, behind which it is confused */
-	.max_files = 1024,
-	.max_queued = 1024,
-	.max_mapped = 1ull << 44,
-	.max_eventfds = 4096,
-	.max_migration = 256ull << 20,
-	.max_dirty_log = 32ull << 20,
-};
-
-int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value)
-{
-	const struct {
-		const char *name;
-		uint32_t *at;
-		uint64_t least, most;
-	} known[] = {
-		{ "maps", &l->max_dma_maps, 1, UINT32_MAX },
-		{ "files", &l->max_files, 1, 16384 },
-		{ "fds", &l->max_fds, 1, VU_MAX_FDS },
-		/* config space is read at once (QEMU); a buffer is made for that of each message */
-		{ "data", &l->max_data, 4096, 64u << 20 },
-		{ "queue", &l->max_queued, 1, 65536 },
-		{ "dma-timeout", &l->dma_timeout, 1, 3600 * 1000 },
-		{ "eventfds", &l->max_eventfds, 1, UINT32_MAX },
-	};
-	const struct {
-		const char *name;
-		uint64_t *at, least;
-	} bytes[] = {
-		{ "memory", &l->max_mapped, 1 },
-		{ "migration", &l->max_migration, 4096 },
-		/* the bits of 256 ranges are a bit each, at least */
-		{ "dirty-log", &l->max_dirty_log, 4096 },
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
-		if (strcmp(known[i].name, name))
-			continue;
-		if (value < known[i].least || value > known[i].most)
-			return -ERANGE;
-		*known[i].at = (uint32_t)value;
-		return 0;
-	}
-	for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++) {
-		if (strcmp(bytes[i].name, name))
-			continue;
-		/* so that nothing overflows that is counted in bits */
-		if (value < bytes[i].least || value > UINT64_MAX / 8)
-			return -ERANGE;
-		*bytes[i].at = value;
-		return 0;
-	}
-	return -ENOENT;
-}
-
 int vu_limit_reached(const struct vu_server_client *c, const char *name, uint64_t most)
 {
 	return report_warn(REPORT_LIMITED("serve-limit"), c->name, -ENOSPC,
 			   "the client has all that it may have: --limit %s=%" PRIu64, name, most);
-}
-
-static void set_limits(struct vu_server_limits *l)
-{
-	if (!l->max_dma_maps)
-		l->max_dma_maps = defaults.max_dma_maps;
-	if (!l->max_data)
-		l->max_data = defaults.max_data;
-	if (!l->max_fds)
-		l->max_fds = defaults.max_fds;
-	if (!l->dma_timeout)
-		l->dma_timeout = defaults.dma_timeout;
-	if (!l->max_files)
-		l->max_files = defaults.max_files;
-	if (!l->max_queued)
-		l->max_queued = defaults.max_queued;
-	if (!l->max_mapped)
-		l->max_mapped = defaults.max_mapped;
-	if (!l->max_eventfds)
-		l->max_eventfds = defaults.max_eventfds;
-	if (!l->max_migration)
-		l->max_migration = defaults.max_migration;
-	if (!l->max_dirty_log)
-		l->max_dirty_log = defaults.max_dirty_log;
 }
 
 bool vu_socket_listens(int fd)
@@ -303,7 +220,7 @@ int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server *
 	if (!s)
 		goto close;
 	s->cfg = *cfg;
-	set_limits(&s->cfg.limits);
+	vu_limits_default(&s->cfg.limits);
 	s->fd = fd;
 	s->name = strdup(cfg->name);
 	if (!s->name)

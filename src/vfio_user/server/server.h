@@ -17,6 +17,7 @@
 
 #include "lasting/file.h"
 #include "vfio/open.h"
+#include "vfio_user/server/limits.h"
 
 struct vu_server;
 
@@ -28,29 +29,12 @@ enum vu_server_event {
 	VU_SERVER_DISCONNECTED, /* the device is free again; @error: 0, or why it was thrown out */
 };
 
-/* A client's share of this process. 0: the default. */
-struct vu_server_limits {
-	uint32_t max_dma_maps; /* default: 1048576 */
-	uint32_t max_data;     /* bytes in a message: default 1 MiB */
-	uint32_t max_fds;      /* descriptors in a message: default 16 */
-	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 3000 */
-	uint32_t max_files;    /* files of memory, each a descriptor: default 1024 */
-	uint32_t max_queued;   /* commands that wait: default 1024 */
-	uint32_t max_eventfds; /* of vectors, each a descriptor: default 4096 */
-	/* bytes of this process's addresses at which these files are: default 16 TiB */
-	uint64_t max_mapped;
-	uint64_t max_migration; /* bytes of a state that waits in a stream: default 256 MiB */
-	uint64_t max_dirty_log; /* bytes of the bits of the log of DMA writes: default 32 MiB */
-};
 /**
  * vu_server_limit - set the limit that users know as @name
  *
  * Return: 0; -ENOENT: there is none of that name; -ERANGE: @value is no value for it.
  */
 int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value);
-/* The names, for a message. */
-#define VU_SERVER_LIMITS \
-	"maps, memory, files, fds, eventfds, data, queue, migration, dirty-log, dma-timeout"
 
 /* A register whose writes of @value by @size bytes (1, 2, 4, 8) may come by an eventfd. */
 struct vu_ioeventfd {
