@@ -8,6 +8,7 @@
 #   one      server and program on one processor, where nobody looks at a ring for long
 #   oracle   the clients of tests/oracle, whose answers on Linux 7.3 are recorded
 #   selftests  the kernel's own; with UVFIO_LONG also those that take long, and on igb
+#   shared   doorbells that the program maps (mmap=shared)
 #   testpmd  DPDK's testpmd, of Debian 12 and the newest, on two igb ports back to back, and on two
 #            virtual functions of one
 # With UVFIO_LONG also:
@@ -18,7 +19,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib/testpmd.sh"
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-parts=(drivers given iommufd one oracle selftests testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(qemu)
+parts=(drivers given iommufd one oracle selftests shared testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(qemu)
 [[ $# -eq 0 ]] || parts=("$@")
 servers=()
 stop() { [[ ${#servers[@]} -eq 0 ]] || kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null; servers=(); }
@@ -102,6 +103,21 @@ oracle() {
 	stop
 }
 
+shared() {
+	local how
+	truncate -s 64M "$tmp/disk" "$tmp/disk2"
+	run --device "nvme,image=$tmp/disk2" -- "$build/test/nvme_driver" check 0000:01:00.0 >"$tmp/here" 2>&1
+	serve "nvme,image=$tmp/disk,mmap=shared" || return
+	run --device "socket=$tmp/0.sock" -- "$build/test/nvme_driver" check 0000:01:00.0 >"$tmp/there" 2>&1
+	check "doorbells are memory: $(wc -l <"$tmp/there") answers are those in process" diff "$tmp/here" "$tmp/there"
+	check "the disk is filled" run --device "socket=$tmp/0.sock" -- "$build/test/nvme_driver" fill 0000:01:00.0
+	for how in "" --irq --dbbuf "--dbbuf --irq"; do
+		# shellcheck disable=SC2086
+		check "what is read is what was written${how:+, with $how}" run --device "socket=$tmp/0.sock" -- "$build/test/nvme_driver" perf --verify --seconds 0.3 $how 0000:01:00.0
+	done
+	stop
+}
+
 testpmd() {
 	local r0 m0 t0 r1 m1 t1 e of
 	command -v dpdk-testpmd >/dev/null && [[ $(nproc) -ge 2 && -w /var/run ]] || { echo "SKIP: dpdk-testpmd, two processors, /var/run"; skipped=$((skipped + 1)); return; }
@@ -151,7 +167,7 @@ selftests() {
 
 for p in "${parts[@]}"; do
 	case $p in
-	drivers | given | iommufd | one | oracle | selftests | testpmd) "$p" ;;
+	drivers | given | iommufd | one | oracle | selftests | shared | testpmd) "$p" ;;
 	qemu)
 		check "QEMU's vfio-pci, its disk behind a socket" "$top/tools/demo" --brief --socket --build "$build"
 		check "the same by iommufd" "$top/tools/demo" --brief --socket --iommufd --qemu-newest --build "$build"

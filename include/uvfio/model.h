@@ -1060,6 +1060,19 @@ UVFIO_PUBLIC int uvfio_polled_open(struct uvfio_dev *dev);
  */
 UVFIO_PUBLIC void uvfio_polled_close(struct uvfio_dev *dev);
 
+/**
+ * uvfio_polled_shared() - Whether stores to polled pages come as memory at all times.
+ * @dev: the function.
+ *
+ * With mmap=shared a process that is served the device may have its polled pages mapped. Nobody
+ * tells that process when they are closed: a store of its is in memory then, without a callback.
+ * So the model has to look there every now and then, for as long as a store is to have an effect.
+ *
+ * Context: any thread. It changes only while no driver has the device.
+ * Return: true: look at them; false: closed pages are callbacks.
+ */
+UVFIO_PUBLIC bool uvfio_polled_shared(const struct uvfio_dev *dev);
+
 /* ---- state and options ---- */
 
 /**

@@ -132,6 +132,10 @@ int machine_make_hardware(struct plugged *dev, char **err)
 	if (rc)
 		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
 				    dev->d.addr, strerror(-rc));
+	if (dev->spec.mmap == MACHINE_MMAP_SHARED && !dev->provider->shares_memory)
+		return machine_fail(err, -EOPNOTSUPP,
+				    "%s at %s: mmap=shared: it has no memory of a model",
+				    dev->spec.model, dev->d.addr);
 	rc = machine_set_migration(dev, dev);
 	if (rc)
 		return machine_fail(

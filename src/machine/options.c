@@ -104,6 +104,7 @@ static const char *const mmap_words[] = {
 	[MACHINE_MMAP_AUTO] = "auto",
 	[MACHINE_MMAP_TRAP] = "trap",
 	[MACHINE_MMAP_OFF] = "off",
+	[MACHINE_MMAP_SHARED] = "shared",
 };
 
 static int parse_mmap(struct machine_spec *s, const char *value, char **err)
@@ -114,7 +115,8 @@ static int parse_mmap(struct machine_spec *s, const char *value, char **err)
 		s->mmap = i;
 		return 0;
 	}
-	return machine_fail(err, -EINVAL, "%s: mmap=%s: write auto, trap or off", s->model, value);
+	return machine_fail(err, -EINVAL, "%s: mmap=%s: write auto, trap, off or shared", s->model,
+			    value);
 }
 
 static const char *value_of_mmap(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
@@ -202,10 +204,12 @@ const struct machine_option machine_options[] = {
 	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs, false, NULL,
 	       "virtual functions at the start; a program changes it by writing sriov_numvfs in "
 	       "sysfs; default: 0"),
-	OPTION("mmap", UVFIO_OPT_STRING, mmap, true, "auto|trap|off",
+	OPTION("mmap", UVFIO_OPT_STRING, mmap, true, "auto|trap|off|shared",
 	       "trap: BARs can be mapped, and every load and store is carried out by the device; "
 	       "off: pread and pwrite only; auto: off for a program that uses KVM, else trap with "
-	       "polled doorbells, and of a real device always its own memory; default: auto"),
+	       "polled doorbells, and of a real device always its own memory; shared: as auto, and "
+	       "who is served the device maps its memory and polled doorbells, for good; default: "
+	       "auto"),
 	OPTION("migration", UVFIO_OPT_BOOL, migration, false, NULL,
 	       "on: the device's state can be saved and loaded (VFIO_DEVICE_FEATURE_MIGRATION), "
 	       "and its DMA writes logged, as by a migration driver of the kernel for a chip of "

@@ -16,8 +16,11 @@
 #include "pci/options.h"
 #include "vfio/device.h"
 
-/* mmap=: may BARs be mapped? AUTO: as the provider thinks best. */
-enum machine_mmap { MACHINE_MMAP_AUTO, MACHINE_MMAP_TRAP, MACHINE_MMAP_OFF };
+/*
+ * mmap=: may BARs be mapped? AUTO: as the provider thinks best. SHARED: so, and clients of a server
+ * have the memory of models, too.
+ */
+enum machine_mmap { MACHINE_MMAP_AUTO, MACHINE_MMAP_TRAP, MACHINE_MMAP_OFF, MACHINE_MMAP_SHARED };
 
 struct machine_provider;
 
@@ -113,6 +116,7 @@ struct machine_provider {
 	 * nothing can be.
 	 */
 	void (*set_mmap)(struct machine_hardware *hw, enum machine_mmap how);
+	bool shares_memory; /* it knows MACHINE_MMAP_SHARED */
 	/*
 	 * Bound to vfio-pci, and not open: offer migration. 0; -EOPNOTSUPP: the device cannot be
 	 * saved; -ENOMEM. NULL: none can.

@@ -249,6 +249,21 @@ static struct machine *add(const char *spec)
 	return m;
 }
 
+/* It has no memory of a model that others could map. */
+static void shares_no_memory(void **state)
+{
+	struct machine *m = machine_new();
+	char *err = NULL;
+	int rc = machine_add_from(m, &provider, "fake,socket=/a,mmap=shared", &err);
+
+	if (!rc)
+		rc = machine_start(m, &err);
+	assert_int_equal(rc, -EOPNOTSUPP);
+	assert_non_null(strstr(err, "mmap=shared"));
+	free(err);
+	machine_free(m, false);
+}
+
 static void plugged_in_and_opened(void **state)
 {
 	struct machine *m = add("fake,socket=/a,sriov_numvfs=2,mmap=trap");
@@ -500,6 +515,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(plugged_in_and_opened, reset),
+		cmocka_unit_test_setup(shares_no_memory, reset),
 		cmocka_unit_test_setup(tied_devices_are_a_unit, reset),
 		cmocka_unit_test_setup(shown_in_the_view, reset),
 		cmocka_unit_test_setup(dumped, reset),

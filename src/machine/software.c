@@ -237,6 +237,7 @@ static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how
 		[MACHINE_MMAP_AUTO] = VFIO_PCI_MMAP_AUTO,
 		[MACHINE_MMAP_TRAP] = VFIO_PCI_MMAP_TRAP,
 		[MACHINE_MMAP_OFF] = VFIO_PCI_MMAP_OFF,
+		[MACHINE_MMAP_SHARED] = VFIO_PCI_MMAP_SHARED,
 	};
 
 	if (vfio_abi()->v3)
@@ -294,6 +295,7 @@ const struct machine_provider machine_software = {
 	.show = software_show,
 	.reset = software_reset,
 	.set_mmap = software_set_mmap,
+	.shares_memory = true,
 	.set_migration = software_set_migration,
 	.save_state = software_save_state,
 	.load_state = software_load_state,

@@ -126,7 +126,7 @@ bool pci_rom_valid(pci_function *fn);
 struct pci_pages {
 	uint64_t offset, len;
 	enum uvfio_page_kind kind;
-	int fd; /* POLLED, MEMORY: what to map, from offset 0 */
+	int fd; /* POLLED, MEMORY: what to map; a byte is as far in it as in the BAR */
 };
 /*
  * Find the first area of @bar of a kind other than trapped that ends behind @at. False: there is
@@ -147,6 +147,8 @@ struct pci_pages_sink {
 void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink);
 /* Keep the pages closed, whatever the model wants; or let them be open again. */
 void pci_pages_hold(pci_function *fn, bool held);
+/* Say if others have, or had, the pages mapped who are not told when they are open (@shared). */
+void pci_pages_share(pci_function *fn, bool shared);
 /* True if a new mapping of pages of this kind is to be open now. Takes no lock. */
 bool pci_pages_open(const pci_function *fn, enum uvfio_page_kind kind);
 

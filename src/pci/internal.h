@@ -172,6 +172,7 @@ struct uvfio_dev {
 		bool has_memory; /* some are UVFIO_PAGE_MEMORY */
 		atomic_bool open, memory_open;
 		bool held; /* by the driver: pci_pages_hold() */
+		atomic_bool shared;
 		struct pci_pages_sink sink;
 	} pages;
 

@@ -12,6 +12,7 @@
  * them next finds decoding off.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -47,14 +48,23 @@ static bool has_memory(const struct page_area *a)
 
 static int make_memory(struct page_area *a)
 {
-	long fd = fd_of_ours(SYS_memfd_create, (long)"uvfio-pages", MFD_CLOEXEC, 0, 0), ret;
+	long fd = fd_of_ours(SYS_memfd_create, (long)"uvfio-pages", MFD_CLOEXEC | MFD_ALLOW_SEALING,
+			     0, 0),
+	     ret;
 
 	if (fd < 0)
 		return (int)fd;
-	ret = sys_call(SYS_ftruncate, fd, (long)a->len, 0, 0, 0, 0);
+	/*
+	 * What is before its place in the BAR takes no memory. One who gets the file cannot cut it
+	 * off below us.
+	 */
+	ret = sys_call(SYS_ftruncate, fd, (long)(a->offset + a->len), 0, 0, 0, 0);
+	if (ret >= 0)
+		ret = sys_call(SYS_fcntl, fd, F_ADD_SEALS,
+			       F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, 0, 0, 0);
 	if (ret >= 0)
 		ret = sys_call(SYS_mmap, 0, (long)a->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			       0);
+			       (long)a->offset);
 	if (sys_failed(ret)) {
 		sys_close((int)fd);
 		return (int)ret;
@@ -280,7 +290,8 @@ int uvfio_polled_open(struct uvfio_dev *dev)
 	pthread_mutex_lock(&dev->pages.lock);
 	if (!decodes(dev) || dev->pages.held || atomic_load(&dev->halt.self)) {
 		ret = -EIO;
-	} else if (!atomic_load(&dev->pages.open) && !set_open(dev, true)) {
+	} else if (!atomic_load(&dev->pages.open) && !set_open(dev, true) &&
+		   !atomic_load(&dev->pages.shared)) {
 		set_open(dev, false); /* also what was mapped meanwhile */
 		ret = -ENOENT;
 	}
@@ -294,4 +305,14 @@ void uvfio_polled_close(struct uvfio_dev *dev)
 	if (atomic_load(&dev->pages.open))
 		set_open(dev, false);
 	pthread_mutex_unlock(&dev->pages.lock);
+}
+
+void pci_pages_share(pci_function *fn, bool shared)
+{
+	atomic_store(&fn->pages.shared, shared);
+}
+
+bool uvfio_polled_shared(const struct uvfio_dev *dev)
+{
+	return atomic_load(&dev->pages.shared);
 }

@@ -168,7 +168,7 @@ static void test_memory(void **state)
 	assert_true(pci_function_pages(fn, 0, 0, &p));
 	assert_true(p.offset == FIRST && p.len == 2 * PAGE && p.kind == UVFIO_PAGE_POLLED &&
 		    fd_is_private(p.fd));
-	other = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, 0);
+	other = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, FIRST);
 	assert_true(other != MAP_FAILED);
 	other[PAGE] = 5;
 	assert_int_equal(mem[PAGE], 5);
@@ -280,9 +280,9 @@ static void test_failures(void **state)
 	t_free(fn);
 	/* ftruncate(2) of the memfd: EFBIG and a signal */
 	signal(SIGXFSZ, SIG_IGN);
-	exhausted(RLIMIT_FSIZE, PAGE, -EFBIG);
+	exhausted(RLIMIT_FSIZE, FIRST + PAGE, -EFBIG);
 	signal(SIGXFSZ, SIG_DFL);
-	exhausted(RLIMIT_FSIZE, 2 * PAGE, 0);
+	exhausted(RLIMIT_FSIZE, FIRST + 2 * PAGE, 0);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	exhausted(RLIMIT_AS, 1, -ENOMEM);
 #endif
@@ -332,6 +332,32 @@ static pci_function *with_sink(void)
 		assert_string_equal(sink.said, text);    \
 		memset(sink.said, 0, sizeof(sink.said)); \
 	} while (0)
+
+/* With mmap=shared: another process may have the file, of which the sink knows nothing. */
+static void test_shared(void **state)
+{
+	pci_function *fn = t_new(t_polled);
+	struct pci_pages p;
+
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	assert_false(uvfio_polled_shared(fn));
+	assert_int_equal(uvfio_polled_open(fn), -ENOENT);
+	pci_pages_share(fn, true);
+	assert_true(uvfio_polled_shared(fn));
+	assert_int_equal(uvfio_polled_open(fn), 0);
+	assert_true(pci_pages_open(fn, UVFIO_PAGE_POLLED));
+	uvfio_polled_close(fn);
+	assert_false(pci_pages_open(fn, UVFIO_PAGE_POLLED));
+	/* the process cannot have the model run into a file's end */
+	assert_true(pci_function_pages(fn, 0, 0, &p));
+	assert_int_equal(ftruncate(p.fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	wr16(PCI_COMMAND, 0);
+	assert_int_equal(uvfio_polled_open(fn), -EIO);
+	pci_pages_share(fn, false);
+	assert_false(uvfio_polled_shared(fn));
+	t_free(fn);
+}
 
 static void test_sink(void **state)
 {
@@ -598,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_sink),
 		cmocka_unit_test(test_decoding),
+		cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_memory_access),
 		cmocka_unit_test(test_memory_decoding),
 		cmocka_unit_test(test_closed_before_reset),

@@ -27,11 +27,11 @@ static char *mem;  /* the provider's view of the memfd, whose page n begins with
 
 /* Pages of a region: 0 trapped, 1 and 2 polled, 3 direct, 4 and 5 nobody's, 6 polled, 7 direct. */
 static struct vfio_region_area areas[] = {
-	{ 0, PAGE, T, -1, 0 },
-	{ PAGE, 2 * PAGE, P, 0, 0 },
-	{ 3 * PAGE, PAGE, D, 0, 8 * PAGE },
-	{ 6 * PAGE, PAGE, P, 0, 2 * PAGE },
-	{ 7 * PAGE, PAGE, D, 0, 0 },
+	{ 0, PAGE, T, -1, 0, false },
+	{ PAGE, 2 * PAGE, P, 0, 0, false },
+	{ 3 * PAGE, PAGE, D, 0, 8 * PAGE, false },
+	{ 6 * PAGE, PAGE, P, 0, 2 * PAGE, false },
+	{ 7 * PAGE, PAGE, D, 0, 0, false },
 };
 
 static sigjmp_buf out;

@@ -45,6 +45,8 @@ struct vfio_region_area {
 	/* the provider's; the byte at @offset is its byte at @fd_offset. Unused if trapped. */
 	int fd;
 	uint64_t fd_offset;
+	/* POLLED, DIRECT: another process may have it mapped, which cannot be told when it is open */
+	bool shared;
 };
 /*
  * A region, as VFIO_DEVICE_GET_REGION_INFO describes it. flags are VFIO_REGION_INFO_FLAG_READ,

@@ -12,7 +12,12 @@ static void add_area(struct vfio_pci_device *vd, unsigned bar, uint64_t from, ui
 {
 	if (from < to)
 		vd->mmap.areas[bar][vd->mmap.num_areas[bar]++] = (struct vfio_region_area){
-			.offset = from, .size = to - from, .kind = kind, .fd = fd
+			.offset = from,
+			.size = to - from,
+			.kind = kind,
+			.fd = fd,
+			.fd_offset = fd < 0 ? 0 : from,
+			.shared = fd >= 0 && atomic_load(&vd->mmap.how) == VFIO_PCI_MMAP_SHARED,
 		};
 }
 
@@ -56,6 +61,7 @@ void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how)
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
 	atomic_store(&vd->mmap.how, how);
+	pci_pages_share(vd->fn, how == VFIO_PCI_MMAP_SHARED);
 	/* OFF may come when there are mappings, which keep their areas */
 	if (how != VFIO_PCI_MMAP_OFF)
 		vfio_pci_mmap_init(vd);

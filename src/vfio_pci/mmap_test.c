@@ -149,7 +149,8 @@ static void test_polled(void **state)
 		assert_int_equal(a->offset, expect[i][0] * PAGE);
 		assert_int_equal(a->size, expect[i][1] * PAGE);
 		assert_true(a->fd >= 0);
-		assert_int_equal(a->fd_offset, 0);
+		assert_int_equal(a->fd_offset, a->offset);
+		assert_false(a->shared);
 	}
 	assert_null(polled(&t, 0, &at));
 	for (unsigned i = 1; i < 8; i++) {
@@ -297,7 +298,12 @@ static void test_options(void **state)
 	assert_int_equal(r.num_areas, 0);
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_AUTO);
 	at = 0;
-	assert_non_null(polled(&t, 0, &at));
+	assert_false(polled(&t, 0, &at)->shared);
+	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_SHARED);
+	at = 0;
+	assert_true(polled(&t, 0, &at)->shared && uvfio_polled_shared(t.fn));
+	assert_int_equal(t.dev->ops->region(t.dev, 0, &r), 0);
+	assert_false(r.areas[0].shared); /* it is trapped */
 	t_close(&t);
 }
 

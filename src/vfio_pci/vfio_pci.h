@@ -22,7 +22,12 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
  * whose guests cannot take a fault. Mappings stay as they are, so once there may be some, only OFF
  * may follow, on AUTO.
  */
-enum vfio_pci_mmap { VFIO_PCI_MMAP_AUTO, VFIO_PCI_MMAP_TRAP, VFIO_PCI_MMAP_OFF };
+enum vfio_pci_mmap {
+	VFIO_PCI_MMAP_AUTO,
+	VFIO_PCI_MMAP_TRAP,
+	VFIO_PCI_MMAP_OFF,
+	VFIO_PCI_MMAP_SHARED, /* as AUTO, and areas with memory are shared */
+};
 void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how);
 /*
  * Offer migration of @dev, before it is opened. Return 0; -EOPNOTSUPP: its model cannot save its

@@ -323,6 +323,8 @@ bool nvme_poll(struct nvme_worker *w);
  * left and the page is closed, the worker may sleep.
  */
 bool nvme_poll_again(struct nvme_worker *w, bool any);
+/* If stores come without a callback: look for them from now on, till the next reset. -ENOMEM. */
+int nvme_poll_watch(struct nvme *n);
 /* For a worker whose thread ends. */
 void nvme_poll_end(struct nvme_worker *w);
 /*
@@ -642,8 +644,10 @@ struct nvme {
 	/* workers look at doorbells: the page is open, or the driver has doorbell buffers */
 	atomic_bool polling;
 	atomic_ullong last_ring, poll_not_before; /* ns */
-	atomic_uint pin_queues;			  /* I/O completion queues with interrupts on */
-	atomic_ullong live[2];			  /* submission queues that exist, a bit each */
+	struct uvfio_timer *look; /* doorbells come without a callback: the next look at them */
+	unsigned quiet_looks;	  /* of the timer's: so many in a row found nothing */
+	atomic_uint pin_queues;	  /* I/O completion queues with interrupts on */
+	atomic_ullong live[2];	  /* submission queues that exist, a bit each */
 
 	atomic_bool open;      /* commands may be fetched */
 	atomic_bool discard;   /* completions go nowhere: the controller is being reset */

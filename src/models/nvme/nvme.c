@@ -87,6 +87,10 @@ static void go(struct nvme *n, bool again)
 		nvme_fatal(n, "no thread can be started", 0);
 		return;
 	}
+	if (nvme_poll_watch(n)) {
+		nvme_fatal(n, "no memory for a timer", 0);
+		return;
+	}
 	if (again)
 		nvme_do_again(n);
 	atomic_store(&n->open, true);
@@ -683,6 +687,8 @@ static void release(struct nvme *n)
 {
 	if (n->keep_alive)
 		uvfio_timer_free(n->keep_alive);
+	if (n->look)
+		uvfio_timer_free(n->look);
 	nvme_delay_fini(n);
 	for (unsigned i = 0; i < n->num_ns; i++)
 		nvme_ns_close(n->dev, &n->ns[i]);

@@ -21,6 +21,11 @@
  * With doorbell buffers (7.13) it is the same, but that "closed" is an event index which says "ring
  * me" and "open" one that is left behind; neither needs a mapping.
  *
+ * With mmap=shared a driver in another process has the page mapped at all times, and "closed" is a
+ * word of which it does not hear. A timer looks instead of the callback, and has the page "opened":
+ * often while there is something to do, else every millisecond, which is what a driver that was
+ * idle may have to wait.
+ *
  * The page is opened for drivers that ring often, and not where the worker would have to share its
  * processor: then no worker polls for a while. Polled are drivers that poll, or that use MSI-X.
  * With the interrupt pin or MSI the head doorbell takes the interrupt away: that must have happened
@@ -39,10 +44,28 @@
 #define CROWD_WINDOW   10000000ull
 #define CROWD_BACK_OFF 300000000ull
 
+#define LOOK_NS	     100000ull	/* how often the timer looks */
+#define LOOK_IDLE_NS 1000000ull /* when it found nothing so many times: */
+#define QUIET_LOOKS  100u
+#define NOT_RUNG     UINT32_MAX
+
 static bool may_poll(struct nvme *n)
 {
 	return atomic_load(&n->open) && !atomic_load(&n->paused) && uvfio_dma_allowed(n->dev) &&
-	       (uvfio_irq_mode(n->dev) == UVFIO_IRQ_MSIX || !atomic_load(&n->pin_queues));
+	       (uvfio_irq_mode(n->dev) == UVFIO_IRQ_MSIX || !atomic_load(&n->pin_queues) ||
+		uvfio_polled_shared(n->dev));
+}
+
+/* Have a worker open the page and look. */
+static void ask_to_poll(struct nvme *n)
+{
+	/* the thread that ends the workers forbids polling first and passes through the lock */
+	pthread_mutex_lock(&n->page_lock);
+	if (may_poll(n)) {
+		atomic_store(&n->worker[0].poll, true);
+		nvme_worker_wake(&n->worker[0]);
+	}
+	pthread_mutex_unlock(&n->page_lock);
 }
 
 void nvme_poll_rung(struct nvme *n)
@@ -57,13 +80,7 @@ void nvme_poll_rung(struct nvme *n)
 	if (now - last > n->poll_ns ||
 	    now < atomic_load_explicit(&n->poll_not_before, memory_order_relaxed))
 		return;
-	/* the thread that ends the workers forbids polling first and passes through the lock */
-	pthread_mutex_lock(&n->page_lock);
-	if (may_poll(n)) {
-		atomic_store(&n->worker[0].poll, true);
-		nvme_worker_wake(&n->worker[0]);
-	}
-	pthread_mutex_unlock(&n->page_lock);
+	ask_to_poll(n);
 }
 
 static uint64_t run_ns(void)
@@ -227,4 +244,69 @@ void nvme_poll_end(struct nvme_worker *w)
 {
 	if (w->opened)
 		close_page(w);
+}
+
+/*
+ * True if @sq was rung. Of one with a doorbell buffer the doorbell itself counts, since the buffer
+ * is the driver's memory: what is put there in its place no driver stores.
+ */
+static bool came(struct nvme *n, struct nvme_sq *sq)
+{
+	bool yes;
+
+	if (!atomic_load_explicit(&sq->kept->shadow, memory_order_relaxed))
+		return nvme_sq_rung(n, sq);
+	if (atomic_load_explicit(sq->doorbell, memory_order_relaxed) == NOT_RUNG ||
+	    pthread_mutex_trylock(&sq->lock))
+		return false; /* or the next time */
+	yes = atomic_load(&sq->kept->shadow) && atomic_exchange(sq->doorbell, NOT_RUNG) != NOT_RUNG;
+	pthread_mutex_unlock(&sq->lock);
+	return yes;
+}
+
+/* True if a doorbell was rung that no queue has. The last look of who polls says which. */
+static bool stray(const struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_DOORBELLS_N; i++)
+		if (atomic_load_explicit(&n->doorbells[i], memory_order_relaxed) &&
+		    (i / 2 > n->max_queues ||
+		     !atomic_load_explicit(i & 1 ? &n->cq[i / 2].kept->size
+						 : &n->sq[i / 2].kept->size,
+					   memory_order_relaxed)))
+			return true;
+	return false;
+}
+
+static void watch(struct uvfio_dev *dev, void *arg)
+{
+	struct nvme *n = arg;
+	bool any = atomic_load(&n->polling);
+
+	if (!(atomic_load(&n->kept->csts) & NVME_CSTS_RDY))
+		return;
+	if (!any) {
+		/* the pin goes when a head is stored */
+		pthread_mutex_lock(&n->irq_lock);
+		any = n->pending[0] || n->pending[1];
+		pthread_mutex_unlock(&n->irq_lock);
+		for (unsigned i = 0; i < 2; i++)
+			for (uint64_t bits = atomic_load(&n->live[i]); bits; bits &= bits - 1)
+				any |= came(n, &n->sq[i * 64 + (unsigned)__builtin_ctzll(bits)]);
+		if (any || stray(n))
+			ask_to_poll(n);
+	}
+	n->quiet_looks = any ? 0 : n->quiet_looks + 1;
+	uvfio_timer_set(n->look, n->quiet_looks < QUIET_LOOKS ? LOOK_NS : LOOK_IDLE_NS);
+}
+
+int nvme_poll_watch(struct nvme *n)
+{
+	if (!uvfio_polled_shared(n->dev))
+		return 0;
+	if (!n->look)
+		n->look = uvfio_timer_new(n->dev, watch, n);
+	if (!n->look)
+		return -ENOMEM;
+	uvfio_timer_set(n->look, LOOK_NS);
+	return 0;
 }

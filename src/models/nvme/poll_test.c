@@ -250,14 +250,15 @@ static uint64_t use(struct drv *d, unsigned cq_entries, double seconds,
 	for (unsigned i = 0; i < THREADS; i++) {
 		struct user *u = &user[i];
 
-		queue_make(d, &d->io[i], i + 1, 16, cq_entries);
-		assert_int_equal(create_cq(d, &d->io[i], 0, false), 0);
-		assert_int_equal(create_sq(d, &d->io[i], i + 1), 0);
+		/* first: who runs the queue knows of what was written before it came to be */
 		*u = (struct user){ .d = d,
 				    .q = &d->io[i],
 				    .stop = &stop,
 				    .seed = i + 1,
 				    .data = alloc_at(d, 64 * 512, 4096) };
+		queue_make(d, &d->io[i], i + 1, 16, cq_entries);
+		assert_int_equal(create_cq(d, &d->io[i], 0, false), 0);
+		assert_int_equal(create_sq(d, &d->io[i], i + 1), 0);
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&user[i].thread, NULL, uses, &user[i]), 0);
@@ -347,6 +348,7 @@ static void test_stress_queues_and_quiesce(void **state)
 
 static struct {
 	volatile uint32_t *db, *ei;
+	void (*ring)(struct drv *d, uint64_t off, uint32_t value); /* the register */
 } shadow;
 
 /* 7.13: to memory; the register only if the controller wants to hear of it. */
@@ -356,7 +358,7 @@ static void shadow_ring(struct drv *d, uint64_t off, uint32_t value)
 	uint32_t old;
 
 	if (i < 2) {
-		gate_ring(d, off, value);
+		shadow.ring(d, off, value);
 		return;
 	}
 	old = shadow.db[i];
@@ -364,12 +366,13 @@ static void shadow_ring(struct drv *d, uint64_t off, uint32_t value)
 	__sync_synchronize();
 	if ((uint16_t)(value - __atomic_load_n(&shadow.ei[i], __ATOMIC_SEQ_CST) - 1) <
 	    (uint16_t)(value - old))
-		gate_ring(d, off, value);
+		shadow.ring(d, off, value);
 }
 
 static void buffers(struct drv *d)
 {
 	doorbell_buffers(d, &shadow.db, &shadow.ei);
+	shadow.ring = d->ring;
 	d->ring = shadow_ring;
 }
 
@@ -796,6 +799,54 @@ static void test_never(void **state)
 	assert_int_equal(atomic_load(&gate.opens), atomic_load(&gate.closes));
 }
 
+/* ---- a driver in another process, which nobody tells that the page is closed ---- */
+
+static void shared_ring(struct drv *d, uint64_t off, uint32_t value)
+{
+	atomic_store(&gate.page[(off - NVME_DOORBELLS) / 4], value);
+}
+
+static struct drv *shared(const char *microseconds)
+{
+	struct drv *d = polled(microseconds);
+
+	atomic_store(&gate.mappings, 0);
+	pci_pages_share(d->fn, true);
+	d->ring = shared_ring;
+	write_words(d);
+	enable(d);
+	return d;
+}
+
+static void test_shared(void **state)
+{
+	static const char *const poll[] = { "0", "40", FOREVER };
+	struct drv *d;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(poll); i++) {
+		uint64_t done;
+
+		d = *state = shared(poll[i]);
+		if (i == 1)
+			buffers(d);
+		done = use(d, i ? 16 : 3, 0.3, NULL);
+		print_message("poll=%s: %llu commands\n", poll[i], (unsigned long long)done);
+		assert_true(done > 0);
+		/* it was idle for some time */
+		make_pair(d, 3, 16, 16);
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		flush(d, &d->io[3]);
+		/* and what has no queue is an event, whoever else rings */
+		if (i < 2) {
+			request_event(d);
+			atomic_store(&gate.page[1023], 1);
+			expect_event(d, NVME_EV_INVALID_DB_REGISTER);
+			assert_int_equal(atomic_load(&gate.page[1023]), 0);
+		}
+		teardown(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -812,6 +863,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_interrupts, teardown),
 		cmocka_unit_test_teardown(test_idle, teardown),
 		cmocka_unit_test_teardown(test_never, teardown),
+		cmocka_unit_test_teardown(test_shared, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,11 +140,11 @@ static void test_sparse(void **state)
 {
 	const struct vfio_region_area areas[] = {
 		{ .size = 2 * K4, .kind = VFIO_AREA_TRAPPED },
-		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 5 * K4 },
+		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 5 * K4, false },
 		/* another file, another place in it: a region has one of each */
-		{ 3 * K4, K4, VFIO_AREA_DIRECT, file[1], 6 * K4 },
-		{ 4 * K4, K4, VFIO_AREA_DIRECT, file[0], 9 * K4 },
-		{ 6 * K4, K4, VFIO_AREA_DIRECT, file[0], 9 * K4 },
+		{ 3 * K4, K4, VFIO_AREA_DIRECT, file[1], 6 * K4, false },
+		{ 4 * K4, K4, VFIO_AREA_DIRECT, file[0], 9 * K4, false },
+		{ 6 * K4, K4, VFIO_AREA_DIRECT, file[0], 9 * K4, false },
 	};
 	struct {
 		struct vfio_region_info info;
@@ -174,9 +174,9 @@ static void test_sparse(void **state)
 static void test_several_files(void **state)
 {
 	const struct vfio_region_area areas[] = {
-		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 5 * K4 },
-		{ 3 * K4, K4, VFIO_AREA_DIRECT, file[1], 5 * K4 },
-		{ 4 * K4, K4, VFIO_AREA_DIRECT, file[0], 0 },
+		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 5 * K4, false },
+		{ 3 * K4, K4, VFIO_AREA_DIRECT, file[1], 5 * K4, false },
+		{ 4 * K4, K4, VFIO_AREA_DIRECT, file[0], 0, false },
 	};
 	struct {
 		struct vfio_region_info info;
@@ -213,9 +213,9 @@ static void test_not_offered(void **state)
 {
 	const struct vfio_region_area areas[] = {
 		{ .size = K4, .kind = VFIO_AREA_POLLED, .fd = file[0] },
-		{ K4, K4, VFIO_AREA_DIRECT, never, K4 },
+		{ K4, K4, VFIO_AREA_DIRECT, never, K4, false },
 		/* it would begin before the file does */
-		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 0 },
+		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 0, false },
 	};
 	const struct vfio_region_area direct[] = {
 		{ .size = SIZE, .kind = VFIO_AREA_DIRECT, .fd = file[0] },
@@ -237,6 +237,36 @@ static void test_not_offered(void **state)
 	begin(direct, 1, "{}");
 	assert_int_equal(ask(&info), sizeof(info));
 	assert_int_equal(info.flags, PLAIN);
+}
+
+/* With mmap=shared memory that comes and goes is, and what a device polls. */
+static void test_shared(void **state)
+{
+	const struct vfio_region_area areas[] = {
+		{ K4, K4, VFIO_AREA_POLLED, file[0], 5 * K4, true },
+		{ 2 * K4, K4, VFIO_AREA_DIRECT, file[0], 6 * K4, true },
+		{ .offset = 3 * K4, .size = K4, .kind = VFIO_AREA_TRAPPED, .fd = -1 },
+	};
+	struct {
+		struct vfio_region_info info;
+		struct vfio_region_info_cap_sparse_mmap cap;
+		struct vfio_region_sparse_mmap_area areas[2];
+	} got;
+	uint8_t *p;
+
+	ops.area_open = area_open;
+	begin(areas, 3, "{}");
+	assert_int_equal(ask(&got.info), sizeof(got));
+	memcpy(&got, r.data, sizeof(got));
+	assert_int_equal(got.info.flags, PLAIN | MMAP | CAPS);
+	assert_int_equal(got.cap.nr_areas, 2);
+	assert_int_equal(r.num_fds, 1);
+	p = mmap(NULL, K4, PROT_READ | PROT_WRITE, MAP_SHARED, r.fds[0],
+		 (off_t)(got.info.offset + got.areas[0].offset));
+	assert_true(p != MAP_FAILED);
+	assert_int_equal(*p, 0x50);
+	munmap(p, K4);
+	reply_close_fds(&r);
 }
 
 /* Other capabilities follow in the chain. */
@@ -277,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sparse, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_several_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_offered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chain, setup, teardown),
 	};
 

@@ -65,15 +65,16 @@ static void add_cap(struct region_reply *r, unsigned id, const void *cap, size_t
 
 /*
  * True if a client can have the memory of @a: it is a file's, and is there at all times. What the
- * device takes away at times is left out, since a mapping in another process cannot be taken away;
- * and so is the kernel's file of a real device, which would be more than this memory.
+ * device takes away at times is left out, since a mapping in another process cannot be taken away,
+ * unless it was said that it may be had so (not by one whose device lasts, each of whose accesses
+ * is counted); and so is the kernel's file of a real device, which would be more than this memory.
  */
 static bool can_offer(const struct vu_server_client *c, const struct vfio_region_area *a)
 {
+	bool always = a->kind == VFIO_AREA_DIRECT && !c->open.dev->ops->area_open;
 	struct stat st;
 
-	return a->kind == VFIO_AREA_DIRECT && !c->open.dev->ops->area_open && !fstat(a->fd, &st) &&
-	       S_ISREG(st.st_mode);
+	return (always || (a->shared && !c->lasting)) && !fstat(a->fd, &st) && S_ISREG(st.st_mode);
 }
 
 /* Return the place of @fd among the descriptors of @r, where it is put if need be; -1: no room. */
