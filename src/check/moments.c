@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * check/moments.c: moments of the program that a later report may name: where it gave memory to a
- * device. A moment is the number of an entry of a ring, which has the thread and the stack; one that
- * is a whole ring behind is not known any more. A store that gives many things is one moment.
+ * device. A moment is the number of an entry of a ring, which has the thread and the stack; one
+ * that is a whole ring behind is not known any more. A store that gives many things is one moment.
  *
  * Any thread, also in a signal handler, without a lock, as history.c.
  */

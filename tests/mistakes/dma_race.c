@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: NVME; kind: dma-race; asked: all; says: an entry of a submission queue, 64 bytes at IOVA 0x102040.
- * The completion queue is full, so the second command waits in its queue; it is changed there. Doing
- * so when it was fetched is right. */
+/* device: NVME; kind: dma-race; asked: all;
+ * says: an entry of a submission queue, 64 bytes at IOVA 0x102040
+ *
+ * The completion queue is full, so the second command waits in its queue; it is changed there. To
+ * change it when it was fetched is right. */
 #include "nvme.h"
 
 int main(void)

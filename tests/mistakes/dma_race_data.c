@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: testdev; kind: dma-race-data; asked: all; says: the device got it .* before, by memory access in thread.
+/* device: testdev; kind: dma-race-data; asked: all;
+ * says: the device got it .* before, by memory access in thread
+ *
  * The buffer is filled with something else while the device waits before it reads it; and what the
  * program does with it afterwards is its own business. */
 #include "mistakes.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: igb; kind: dma-race; asked: all; says: a transmit descriptor, 16 bytes at IOVA 0x101010.
- * Two descriptors are given while transmission is off, and the second one is changed before it is on;
- * one that was written back is the driver's again. */
+/* device: igb; kind: dma-race; asked: all; says: a transmit descriptor, 16 bytes at IOVA 0x101010
+ *
+ * Two descriptors are given while transmission is off, and the second one is changed before it is
+ * on; one that was written back is the driver's again. */
 #include "igb.h"
 
 #define TXD_EOP (1u << 24)

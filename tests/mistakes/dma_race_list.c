@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: NVME,latency=200ms; kind: dma-race; asked: all; says: a PRP list, 16 bytes at IOVA 0x10c000.
+/* device: NVME,latency=200ms; kind: dma-race; asked: all;
+ * says: a PRP list, 16 bytes at IOVA 0x10c000
+ *
  * The list of a read is changed before the read completes. */
 #include "nvme.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: testdev; kind: dma-uninit; asked: dma-uninit; says: the page at 0x[0-9a-f]* of the program was never.
+/* device: testdev; kind: dma-uninit; asked: dma-uninit;
+ * says: the page at 0x[0-9a-f]* of the program was never
+ *
  * The device reads two pages of which the program wrote one; what is behind is shared memory, of
  * which nobody can tell. */
 #include "mistakes.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: testdev; kind: dma-uninit; asked: dma-uninit; by: clang -O1 -fsanitize=memory; says: byte 12 of them.
+/* device: testdev; kind: dma-uninit; asked: dma-uninit; by: clang -O1 -fsanitize=memory;
+ * says: byte 12 of them
+ *
  * A descriptor of 16 bytes, of which the program fills 12; built with MemorySanitizer, which knows
  * what the device wrote. */
 #include "mistakes.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: testdev; kind: dma-uninit; asked: dma-uninit; by: gcc -O0; under: valgrind -q; says: byte 12 of them.
+/* device: testdev; kind: dma-uninit; asked: dma-uninit; by: gcc -O0; under: valgrind -q;
+ * says: byte 12 of them
+ *
  * A descriptor of 16 bytes, of which the program fills 12, under valgrind. Registers are written by
  * calls, as valgrind lets no page be trapped by itself. */
 #include "mistakes.h"
