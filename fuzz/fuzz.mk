@@ -17,7 +17,7 @@ FUZZ_SHORT ?= 8
 FUZZ_TIME  ?= 1800
 FUZZ_CC    ?= clang
 FUZZ_BUILD := $(BUILD)-fuzz
-fuzz_targets := cfi config ctl lasting migrate uapi v3 spec x86 state vmm \
+fuzz_targets := cfi config ctl lasting migrate uapi v3 spec trace x86 state vmm \
 	vu_caps vu_conn vu_client vu_ring vu_server
 
 .PHONY: fuzz fuzz-afl fuzz-short fuzz-programs fuzz-link
@@ -41,5 +41,8 @@ fuzz-link: $(foreach t,$(fuzz_targets),$(BUILD)/fuzz/$(t))
 $(BUILD)/fuzz/%: fuzz/%.c $(archives)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) \
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -MF $@.d -o $@ $< \
+		$(filter-out $(archives),$(filter %.a,$^)) $(archives) $(LDFLAGS_ALL) \
 		-fsanitize=fuzzer $(LIBS)
+# what is the command's alone
+$(BUILD)/fuzz/trace: $(BUILD)/lib/trace/show.a
