@@ -35,9 +35,10 @@ function end_kind() {
 		return
 	if (field["line"] == "" || field["fix"] == "")
 		fail("kind " field["name"] ": no line, or no fix")
+	if (field["section"] != "")
+		field["line"] = field["line"] " (" field["section"] ")"
 	printf ".It Sy proto\\-%s\\-%s\n%s%s", model, man_text(field["name"]),
-		man_lines(field["line"] (field["section"] == "" ? "" : " (" field["section"] ")") "."),
-		man_lines(field["fix"])
+		man_lines(field["line"] "."), man_lines(field["fix"])
 	split("", field)
 	count++
 }

@@ -27,6 +27,7 @@ enum {
 	TXDCTL = 0xe028,
 };
 #define CTRL_RST     (1u << 26)
+#define CTRL_SLU     (1u << 6)
 #define AUTO_RD	     (1u << 9)
 #define RCTL_EN	     (1u << 1)
 #define RCTL_LBM     (1u << 6)
@@ -63,5 +64,45 @@ static inline void loop_back(void)
 {
 	write32(MDIC, 1u << 26 | 1u << 21 | 0x4140);
 	write32(CTRL, read32(CTRL) | 1u << 6 | 1u << 11 | 1u << 12);
+}
+
+/* Set up queue 0 both ways, and enable it. The receiver has @rx descriptors. */
+static inline void start_igb(unsigned rx)
+{
+	struct descriptor *ring;
+
+	open_igb();
+	ring = (struct descriptor *)(memory + RX_RING * PAGE);
+	for (unsigned i = 0; i < RING; i++)
+		ring[i].address = AT(RX_DATA);
+	write32(CTRL, read32(CTRL) | CTRL_SLU);
+	write32(RXDCTL, 0);
+	write32(TXDCTL, 0);
+	write32(RDBAL, (uint32_t)AT(RX_RING));
+	write32(RDLEN, RING * 16);
+	write32(SRRCTL, 1u << 25 | 2);
+	write32(TDBAL, (uint32_t)AT(TX_RING));
+	write32(TDLEN, RING * 16);
+	write32(RXDCTL, QUEUE_ENABLE);
+	write32(TXDCTL, QUEUE_ENABLE);
+	write32(RCTL, RCTL_EN | RCTL_LBM);
+	write32(TCTL, TCTL_EN);
+	write32(RDT, rx);
+}
+
+#define DATA	(1u << 29 | 3u << 20)
+#define CONTEXT (1u << 29 | 2u << 20)
+#define EOP	(1u << 24)
+#define IFCS	(1u << 25)
+#define TSE	(1u << 31)
+
+/* Put a descriptor into the transmit ring, at @at. */
+static inline void put(unsigned at, uint32_t command, unsigned length, uint32_t options)
+{
+	struct descriptor *d = (struct descriptor *)(memory + TX_RING * PAGE) + at;
+
+	d->address = AT(TX_DATA);
+	d->command = command | length;
+	d->options = options;
 }
 #endif

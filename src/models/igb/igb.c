@@ -39,6 +39,10 @@ void igb_software_reset(struct igb *g)
 	stop(g);
 	atomic_store(&g->kept->ctl.link, false);
 	igb_regs_init(g);
+	for (unsigned i = 0; i < 2; i++) {
+		atomic_store(&g->wrong_base[i], 0);
+		atomic_store(&g->wrong_length[i], 0);
+	}
 	igb_stats_reset(g);
 	igb_nvm_load(g);
 	igb_link_update(g, false);
@@ -393,6 +397,7 @@ const struct uvfio_model model_igb = {
 	.config_written = config_written,
 	.quiesce = quiesce,
 	.regs = igb_reg_names,
+	.kinds = igb_kinds,
 	.faults = igb_faults,
 	.state_version = 1,
 	.stop = igb_stop,

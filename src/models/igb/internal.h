@@ -108,6 +108,8 @@ struct igb {
 	atomic_bool steers;	  /* there is a filter in steer.c */
 	atomic_uint vfs;	  /* the virtual functions that are enabled, a bit each */
 	atomic_bool unseen_reset; /* the driver has not looked if its CTRL.RST is done */
+	/* of IGB_RX and IGB_TX, a bit each: queues with such a base or length (kinds.c) */
+	atomic_uint wrong_base[2], wrong_length[2];
 	pthread_mutex_t ctl, mbx;
 	/* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
 	uint64_t asked[IGB_VFS];
@@ -238,6 +240,41 @@ void igb_resume(struct uvfio_dev *dev);
 void igb_describe(struct uvfio_dev *dev, struct uvfio_state *s);
 int igb_save(struct uvfio_dev *dev, struct uvfio_state *s);
 int igb_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
+
+/* ---- kinds.c: mistakes of the driver ---- */
+
+enum igb_bad {
+	IGB_BAD_TAIL_RANGE,
+	IGB_BAD_TAIL_EARLY,
+	IGB_BAD_TAIL_BACK,
+	IGB_BAD_RING_FULL,
+	IGB_BAD_RING_LENGTH,
+	IGB_BAD_RING_BASE,
+	IGB_BAD_RING_BUSY,
+	IGB_BAD_RING_NONE,
+	IGB_BAD_RX_TYPE,
+	IGB_BAD_TX_TYPE,
+	IGB_BAD_TX_CONTEXT,
+	IGB_BAD_TX_MIXED,
+	IGB_BAD_TX_SIZE,
+	IGB_BAD_TX_TSO,
+	IGB_BAD_TX_PAYLEN,
+	IGB_BAD_SYNC_UNOWNED,
+};
+extern const struct uvfio_kind igb_kinds[];
+/*
+ * Report what the driver must not store to a register of a queue: at @off, whose canonical place is
+ * @place. Before it is stored.
+ */
+void igb_judge_queue(struct igb_fn *fn, uint32_t off, uint32_t place, uint32_t value);
+/* The same of RCTL and TCTL, at @off. */
+void igb_judge_all(struct igb_fn *fn, uint32_t off, uint32_t value);
+/* The same of SW_FW_SYNC. */
+void igb_judge_sync(struct igb_fn *fn, uint32_t value);
+/* Report what is wrong with a descriptor, or with a packet. With the queue's lock. */
+void igb_judge_descriptor(struct igb *g, const struct igb_txq *q, const struct igb_desc *d);
+void igb_judge_packet(struct igb *g, const struct igb_txq *q);
+void igb_judge_segments(struct igb *g, const struct igb_txq *q, const struct igb_context *c);
 
 /* ---- nvm.c ---- */
 

@@ -511,14 +511,22 @@ static uint32_t read_of(struct igb_fn *fn, uint32_t off, unsigned half)
 
 static void write_of(struct igb_fn *fn, uint32_t off, unsigned half, uint32_t value)
 {
-	uint32_t none;
+	uint32_t none, place = off;
 
 	if (!igb_access_begin(fn, half, &none))
 		return;
 	if (fn->index != IGB_PF)
-		off = igb_vf_in_pf(fn->index, off, true);
-	if (off != IGB_NOWHERE)
-		igb_reg_write(fn->g, off, value);
+		place = igb_vf_in_pf(fn->index, off, true);
+	if (place != IGB_NOWHERE) {
+		place = canonical(place);
+		if (place >= IGB_RXQ(0, 0) && place < IGB_TXQ_END)
+			igb_judge_queue(fn, off, place, value);
+		else if (place == IGB_RCTL || place == IGB_TCTL)
+			igb_judge_all(fn, place, value);
+		else if (place == IGB_SW_FW_SYNC)
+			igb_judge_sync(fn, value);
+		igb_reg_write(fn->g, place, value);
+	}
 	igb_access_end(fn->g, true);
 }
 

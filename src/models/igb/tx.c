@@ -142,6 +142,7 @@ static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *
 	if (!c->mss || hdr > 512 || hdr + c->mss > IGB_FRAME_MAX || hdr >= q->s.len ||
 	    c->maclen < 14 || c->iplen < (c->tucmd & TUCMD_IPV4 ? 20u : 40u) ||
 	    c->l4len < (tcp ? 20u : 8u) || TUCMD_L4T(c->tucmd) > L4T_TCP) {
+		igb_judge_segments(g, q, c);
 		igb_stats_add(g, IGB_TSCTC + 4, 1); /* TSCTFC */
 		return;
 	}
@@ -256,6 +257,7 @@ static void set_context(struct igb_txq *q, const struct igb_desc *d)
 /* Carry out one descriptor: false when a read was aborted. */
 static bool execute(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 {
+	igb_judge_descriptor(g, q, d);
 	if (d->cmd & TXD_DEXT && TXD_DTYP(d->cmd) == DTYP_CONTEXT) {
 		set_context(q, d);
 		return true;
@@ -267,6 +269,7 @@ static bool execute(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 	if (!(d->cmd & TXD_EOP))
 		return true;
 	q->s.started = false;
+	igb_judge_packet(g, q);
 	if (q->s.bad || !q->s.len)
 		return true;
 	if (q->s.first_cmd & TXD_DEXT)
