@@ -279,6 +279,8 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 		free_slot(cq, tag);
 		goto out;
 	}
+	/* before the completion can be seen, since it may be taken again then */
+	atomic_store_explicit(&sq->cids[cq->slots[tag].cmd.cid], 0, memory_order_relaxed);
 	if (nvme_fault(n, NVME_FAULT_LOSE, sq->id, &cq->slots[tag].cmd, NULL)) {
 		free_slot(cq, tag);
 		goto out;
@@ -293,8 +295,6 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 		.cid = cq->slots[tag].cmd.cid,
 		.status = (uint16_t)(status << 1 | pos / NVME_CQ_PHASE),
 	};
-	/* before it can be seen, since it may be taken again then */
-	atomic_store_explicit(&sq->cids[r->entry.cid], 0, memory_order_relaxed);
 	count_data(n, cq, r);
 	record(n, cq, location, log);
 	finish(n, cq);

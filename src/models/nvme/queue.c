@@ -220,6 +220,7 @@ static void execute(struct nvme *n, struct nvme_sq *sq, uint16_t tag)
 	const struct nvme_cmd *cmd = &nvme_slot_of(sq, tag)->cmd;
 	uint16_t status, location = 0xffff; /* figure 194: no particular field */
 	uint32_t result = 0;
+	bool injected;
 	uint64_t fault;
 
 	sq->tag = tag;
@@ -228,7 +229,8 @@ static void execute(struct nvme *n, struct nvme_sq *sq, uint16_t tag)
 		nvme_complete(sq, tag, NVME_OK, 0, location); /* to nobody */
 		return;
 	}
-	if (nvme_fault(n, NVME_FAULT_STATUS, sq->id, cmd, &fault))
+	injected = nvme_fault(n, NVME_FAULT_STATUS, sq->id, cmd, &fault);
+	if (injected)
 		status = (uint16_t)fault;
 	else if (sq->id)
 		status = nvme_io_cmd(n, sq, cmd, &location);
@@ -236,7 +238,7 @@ static void execute(struct nvme *n, struct nvme_sq *sq, uint16_t tag)
 		status = nvme_admin_cmd(n, sq, cmd, &result, &location);
 	if (status == NVME_PENDING)
 		return;
-	if (status)
+	if (status && !injected)
 		nvme_judge_command(n, sq, cmd, status, location);
 	if (sq->due)
 		nvme_delay_command(sq, tag, status, result, location, sq->due);
