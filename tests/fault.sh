@@ -27,6 +27,7 @@ has "and at the end" "^uvfio: fault dma-write=abort,after=2,times=1: happened on
 same "a DMA is corrupted" ".x.x" "$(drive --fault dma=corrupt,every=2 -- fills 4)"
 same "a register reads as ones" ".ffffffff." "$(drive --fault read=ones,reg=ID,after=1,times=1 -- reads 3)"
 same "a mapping fails" ".ENOSPC.ENOMEM" "$(drive --fault map=ENOSPC,after=2,times=1 --fault map,after=4 -- maps 4)"
+same "any request fails" ".EBUSY." "$(drive --fault ioctl=EBUSY,cmd=0x3b71,after=2,times=1 -- maps 3)"
 same "half of the vectors can be had" "2" "$(drive --fault irqs -- irqs 4)"
 same "a message is lost" "0:3" "$(drive --fault msi,vector=1 -- irqs 4)"
 same "another comes twice" "0:5" "$(drive --fault msi=duplicate,vector=2 -- irqs 4)"

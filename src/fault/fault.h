@@ -29,6 +29,7 @@ enum fault_point {
 	FAULT_INTX,
 	FAULT_MAP,
 	FAULT_IRQS,
+	FAULT_IOCTL, /* any request to a file of VFIO's */
 	FAULT_MODEL, /* of a model's own table */
 	FAULT_EVENT, /* an access of a BAR was made: what happens to the device meanwhile */
 	FAULT_POINTS

@@ -140,6 +140,9 @@ static void describe(enum fault_point p, const struct fault_where *w, char *text
 	case FAULT_IRQS:
 		snprintf(text, size, "SET_IRQS of %" PRIu64 " vectors", w->size);
 		return;
+	case FAULT_IOCTL:
+		snprintf(text, size, "ioctl 0x%" PRIx64, w->at);
+		return;
 	case FAULT_MODEL:
 		for (unsigned i = 0; i < w->num_keys && len < size; i++)
 			len += (size_t)snprintf(text + len, size - len, "%s%s %" PRIu64,

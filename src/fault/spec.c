@@ -24,6 +24,7 @@ enum key {
 	KEY_AFTER,
 	KEY_AT,
 	KEY_BAR,
+	KEY_CMD,
 	KEY_DEVICE,
 	KEY_EVERY,
 	KEY_RATE,
@@ -41,6 +42,7 @@ static const struct {
 	[KEY_AFTER] = { "after", "N", "not the first N" },
 	[KEY_AT] = { "at", "TIME", "not before so long: 10us, 10ms, 10s" },
 	[KEY_BAR] = { "bar", "N", "of BAR N, 0 to 5" },
+	[KEY_CMD] = { "cmd", "N[-M]", "of these requests: 0x3b71 is VFIO_IOMMU_MAP_DMA" },
 	[KEY_DEVICE] = { "device", "ADDRESS", "of this device alone" },
 	[KEY_EVERY] = { "every", "N", "each N-th" },
 	[KEY_RATE] = { "rate", "M/N", "M of N, by chance" },
@@ -93,6 +95,8 @@ static const struct word {
 	  "the program maps memory for DMA" },
 	{ "irqs", BIT(FAULT_IRQS), FAULT_SHORT, BIT(FAULT_SHORT) | BIT(FAULT_ERRNO),
 	  BIT(KEY_DEVICE), -ENOSPC, "the program sets up MSI or MSI-X (SET_IRQS)" },
+	{ "ioctl", BIT(FAULT_IOCTL), FAULT_ERRNO, BIT(FAULT_ERRNO), BIT(KEY_CMD) | BIT(KEY_DEVICE),
+	  -ENOMEM, "the program asks a file of VFIO's for something (ioctl)" },
 	{ "unplug", BIT(FAULT_EVENT), FAULT_SURPRISE, BIT(FAULT_SURPRISE) | BIT(FAULT_REQUEST),
 	  KEYS_EVENT, 0, "the device is pulled out, or its user is asked for it (REQ)" },
 	{ "reset", BIT(FAULT_EVENT), FAULT_FLR, BIT(FAULT_FLR) | BIT(FAULT_BUS), KEYS_EVENT, 0,
@@ -302,6 +306,7 @@ static int set_value(struct fault_spec *s, enum key key, char *value)
 
 	switch (key) {
 	case KEY_ADDR:
+	case KEY_CMD:
 	case KEY_VECTOR:
 		return range(value, &s->from, &s->to);
 	case KEY_AFTER:

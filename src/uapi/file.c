@@ -13,6 +13,7 @@
 #include "base/event.h"
 #include "base/heap.h"
 #include "base/report.h"
+#include "fault/fault.h"
 #include "uapi/internal.h"
 #include "vfio/type1.h"
 
@@ -254,13 +255,27 @@ static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 	report_debug("ioctl-failed", who, (int)err, "ioctl 0x%x %s", cmd, name ? name : "");
 }
 
+/* Return the error that a user wants the request to end with, or 0. */
+static int ioctl_fault(struct uapi_file *f, unsigned int cmd)
+{
+	const struct fault_where w = { .device = uapi_file_device(f) ? f->open.dev->name : NULL,
+				       .at = cmd };
+	struct fault fault;
+
+	if (!f->ops->ioctl || !fault_at(FAULT_IOCTL, &w, &fault) || fault.action != FAULT_ERRNO)
+		return 0;
+	return fault.err;
+}
+
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	const char *who = uapi_file_device(f) ? f->open.dev->name : f->link;
 	long ret;
 
 	EVENT(EVENT_CALL, .who = who, .what = f->ops->kind, .at = cmd, .mem = (void *)arg);
-	ret = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
+	ret = fault_wanted(FAULT_IOCTL) ? ioctl_fault(f, cmd) : 0;
+	if (!ret)
+		ret = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
 	EVENT(EVENT_RETURN, .who = who, .what = f->ops->kind, .at = cmd, .mem = (void *)arg,
 	      .value = (uint64_t)ret);
 	if (ret < 0 && log_level() >= LOG_DEBUG)
