@@ -1579,6 +1579,9 @@ struct uvfio_timer;
  * @fn: called when it fires, on uvfio's service thread, as a callback of the model.
  * @arg: an argument of @fn.
  *
+ * All devices of a process have their timers on one thread: while a callback does not return, no
+ * other fires. After five seconds a line in the log names the device and its model.
+ *
  * Context: any thread.
  * Return: the timer, disarmed; what the model does not free goes with the device; NULL: no memory.
  */

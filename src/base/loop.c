@@ -22,6 +22,7 @@
 #define ID_TIMER 0u /* the timerfd's place among the watches' numbers */
 #define EVENTS	 16
 #define OFF	 UINT64_MAX
+#define LATE_NS	 5000000000ull
 
 struct loop {
 	pthread_mutex_t lock; /* guards everything below; a leaf: callbacks run without it */
@@ -32,6 +33,9 @@ struct loop {
 	 * the watch or timer whose callback runs; NULL when it was taken away by its own callback
 	 */
 	const void *running;
+	struct loop_timer *since_timer; /* that runs, and since when */
+	uint64_t since;
+	bool told; /* that it does not return */
 	unsigned waiters;
 	pthread_t thread;
 	int epfd, tfd;
@@ -53,6 +57,7 @@ struct loop_timer {
 	struct loop *loop;
 	uint64_t due; /* absolute; OFF */
 	void (*fn)(void *arg);
+	void (*late)(void *arg); /* or NULL */
 	void *arg;
 };
 
@@ -129,7 +134,11 @@ static void run_timers(struct loop *l)
 		if (!first)
 			break;
 		first->due = OFF;
+		l->since_timer = first;
+		l->since = now_ns();
+		l->told = false;
 		run(l, first, first->fn, first->arg);
+		l->since_timer = NULL;
 	} while (!l->stop);
 	l->armed = OFF; /* it fired or was set anew: arm() decides afresh */
 	arm(l);
@@ -378,6 +387,24 @@ struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *a
 	return t;
 }
 
+void loop_timer_set_late(struct loop_timer *t, void (*late)(void *arg))
+{
+	pthread_mutex_lock(&t->loop->lock);
+	t->late = late;
+	pthread_mutex_unlock(&t->loop->lock);
+}
+
+/* Tell of a timer's callback that holds up all others. Lock held. */
+static void look_for_late(struct loop *l, uint64_t now)
+{
+	struct loop_timer *t = l->since_timer;
+
+	if (!t || l->running != t || l->told || now - l->since < LATE_NS || !t->late)
+		return;
+	l->told = true;
+	t->late(t->arg);
+}
+
 void loop_timer_set(struct loop_timer *t, uint64_t ns_from_now)
 {
 	struct loop *l = t->loop;
@@ -392,6 +419,7 @@ void loop_timer_set(struct loop_timer *t, uint64_t ns_from_now)
 		t->due = OFF;
 	} else {
 		now = now_ns();
+		look_for_late(l, now);
 		/* INT64_MAX: what fits the kernel's ktime_t */
 		t->due = ns_from_now > (uint64_t)INT64_MAX - now ? (uint64_t)INT64_MAX
 								 : now + ns_from_now;

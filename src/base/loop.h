@@ -33,6 +33,11 @@ void loop_unwatch(struct loop_watch *w);
 
 /* Make a timer, which calls @fn(arg) on the service thread. NULL: no memory. */
 struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *arg);
+/*
+ * Have @late(arg) called, with the loop's lock held, if the timer's callback has not returned for
+ * five seconds when somebody sets a timer, which cannot fire before: once for each time.
+ */
+void loop_timer_set_late(struct loop_timer *t, void (*late)(void *arg));
 /* Let it fire once, so many nanoseconds from now; UINT64_MAX: not. Any thread. */
 void loop_timer_set(struct loop_timer *t, uint64_t ns_from_now);
 /* Free a timer; as loop_unwatch(). */

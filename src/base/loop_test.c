@@ -336,6 +336,53 @@ static void test_fork(void **state)
 	close(c.fd);
 }
 
+static atomic_bool gate;
+
+static void stand(void *arg)
+{
+	struct count *c = arg;
+
+	atomic_store(&c->busy, 1);
+	while (!atomic_load(&gate))
+		usleep(1000);
+}
+
+static void is_late(void *arg)
+{
+	struct count *c = arg;
+
+	atomic_fetch_add(&c->calls, 1);
+}
+
+/* A callback that does not return for five seconds is told of once, where others are set. */
+static void test_late(void **state)
+{
+	struct count c = { 0 }, other = { 0 };
+	struct loop *l = loop_new();
+
+	c.t = loop_timer_new(l, stand, &c);
+	other.t = loop_timer_new(l, tick, &other);
+	assert_non_null(c.t);
+	assert_non_null(other.t);
+	loop_timer_set_late(c.t, is_late);
+	loop_timer_set(c.t, 0);
+	assert_true(reaches(&c.busy, 1));
+	loop_timer_set(other.t, 0);
+	assert_int_equal(atomic_load(&c.calls), 0);
+	usleep(5100000);
+	loop_timer_set(other.t, 0);
+	loop_timer_set(other.t, 0);
+	assert_int_equal(atomic_load(&c.calls), 1);
+	assert_int_equal(atomic_load(&other.calls), 0);
+	atomic_store(&gate, true);
+	assert_true(reaches(&other.calls, 1));
+	loop_timer_set(other.t, UINT64_MAX);
+	assert_int_equal(atomic_load(&c.calls), 1);
+	loop_timer_free(c.t);
+	loop_timer_free(other.t);
+	loop_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_from_callback), cmocka_unit_test(test_timers),
 		cmocka_unit_test(test_churn),	      cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_fork),	      cmocka_unit_test(test_order),
+		cmocka_unit_test(test_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

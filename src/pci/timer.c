@@ -76,6 +76,18 @@ static void timer_fired(void *arg)
 	atomic_fetch_sub(&dev->timers.running, 1); /* and from here on @dev */
 }
 
+/* Another timer was set that cannot fire. */
+static void timer_late(void *arg)
+{
+	const struct uvfio_timer *t = arg;
+
+	report_err(
+		"model-hangs", t->dev->name, 0,
+		"model %s: a timer's callback has not returned for five seconds: no timer of any "
+		"device fires until it does",
+		t->dev->model->name);
+}
+
 /* Not while timer->lock is held: loop_timer_free waits for timer_fired(), which takes it. */
 static void stop(struct uvfio_timer *t)
 {
@@ -117,6 +129,7 @@ struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev,
 		free(t);
 		return NULL;
 	}
+	loop_timer_set_late(t->timer, timer_late);
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_lock(&dev->lock);
 	late = dev->timers.stopped;
