@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # make bench: how to read what it prints is in docs/benchmarks.md
 
-bench_programs := dma msi nvme ioctl mmio polled vmm
+bench_programs := dma msi nvme ioctl mmio polled trace vmm
 bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 
 # What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it
@@ -19,6 +19,7 @@ $(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c bench/bench.h \
 bench_below_dma  := $(foreach d,vfio iommu fault base,$(BUILD)/lib/$(d).a)
 bench_below_msi  := $(archives)
 bench_below_nvme := $(archives)
+bench_below_trace := $(foreach d,trace base,$(BUILD)/lib/$(d).a)
 bench_below_vmm := $(archives)
 define bench_rule
 $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_below_$(1))
@@ -26,7 +27,7 @@ $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_belo
 	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) \
 		$(LDFLAGS_ALL) $(LIBS)
 endef
-$(foreach p,dma msi nvme vmm,$(eval $(call bench_rule,$(p))))
+$(foreach p,dma msi nvme trace vmm,$(eval $(call bench_rule,$(p))))
 
 # any server's client, of the messages and the ring alone
 $(BUILD)/bench/vfio-user-bench: bench/bench_vfio_user.c bench/bench.c bench/bench.h \
