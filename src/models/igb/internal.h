@@ -343,9 +343,12 @@ void igb_irq_again(struct igb *g);
 
 /* ---- taken.c: what the driver must leave alone ---- */
 
-/* The driver gave queue @n the descriptors from @from, the tail that was, to the tail that is. */
-void igb_tx_take(struct igb *g, unsigned n, uint32_t from);
-void igb_rx_take(struct igb *g, unsigned n, uint32_t from);
+/*
+ * The driver gives queue @n the descriptors from the tail that is to @to, which will be: before the
+ * tail moves, as another thread may send all of them at once.
+ */
+void igb_tx_take(struct igb *g, unsigned n, uint32_t to);
+void igb_rx_take(struct igb *g, unsigned n, uint32_t to);
 /* Before the driver can know that descriptor @i is done, and before it is written back. */
 void igb_tx_give_back(struct igb_txq *q, unsigned n, uint32_t i);
 void igb_rx_give_back(struct igb_rxq *q, unsigned n, uint32_t i);

@@ -415,24 +415,24 @@ static const struct {
 static void write_queue(struct igb *g, uint32_t off, uint32_t value)
 {
 	unsigned n = off >> 6 & 15, r = off & 0x3f;
-	uint32_t was = igb_get(g, off);
 
 	if (off >= IGB_TXQ(0, 0)) {
-		store(g, off, value);
 		if (r == TDT) {
-			igb_tx_take(g, n, was);
+			igb_tx_take(g, n, value & 0xffff);
+			store(g, off, value);
 			igb_tx_rung(g, n);
 			return;
 		}
+		store(g, off, value);
 		igb_taken_forget(g->txq[n].fn);
 		if (r == TXDCTL)
 			igb_tx_kick(g, n);
 	} else if (r != RQDPC) {
+		if (r == RDT)
+			igb_rx_take(g, n, value & 0xffff);
 		store(g, off, value);
-		if (r == RDT) {
-			igb_rx_take(g, n, was);
+		if (r == RDT)
 			return;
-		}
 		igb_taken_forget(g->rxq[n].fn);
 		igb_rx_forget(g, n);
 	}

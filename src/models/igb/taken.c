@@ -29,17 +29,17 @@ static void take_frame(struct uvfio_dev *dev, uint64_t key, uint64_t at)
 	uvfio_take(dev, key, UVFIO_TAKEN_DATA, "a frame to send", d.addr, d.cmd & 0xffff);
 }
 
-void igb_tx_take(struct igb *g, unsigned n, uint32_t from)
+void igb_tx_take(struct igb *g, unsigned n, uint32_t to)
 {
 	struct uvfio_dev *dev = g->txq[n].fn->dev;
 	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) | (uint64_t)igb_get(g, IGB_TXQ(n, TDBAH))
 								<< 32;
-	uint32_t size = igb_get(g, IGB_TXQ(n, TDLEN)) / 16, tail = igb_get(g, IGB_TXQ(n, TDT));
+	uint32_t size = igb_get(g, IGB_TXQ(n, TDLEN)) / 16, from = igb_get(g, IGB_TXQ(n, TDT));
 	unsigned kinds = dev ? uvfio_takes(dev) : 0;
 
-	if (!kinds || from >= size || tail >= size || !uvfio_dma_allowed(dev))
+	if (!kinds || from >= size || to >= size || !uvfio_dma_allowed(dev))
 		return;
-	for (uint32_t i = from; i != tail; i = i + 1 == size ? 0 : i + 1) {
+	for (uint32_t i = from; i != to; i = i + 1 == size ? 0 : i + 1) {
 		uint64_t key = key_of(KEY_TX, n, i), at = ring + i * 16ull;
 
 		uvfio_take(dev, key, UVFIO_TAKEN_ORDERS, "a transmit descriptor", at, 16);
@@ -48,16 +48,16 @@ void igb_tx_take(struct igb *g, unsigned n, uint32_t from)
 	}
 }
 
-void igb_rx_take(struct igb *g, unsigned n, uint32_t from)
+void igb_rx_take(struct igb *g, unsigned n, uint32_t to)
 {
 	struct uvfio_dev *dev = g->rxq[n].fn->dev;
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
 								<< 32;
-	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, tail = igb_get(g, IGB_RXQ(n, RDT));
+	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, from = igb_get(g, IGB_RXQ(n, RDT));
 
-	if (!dev || !uvfio_takes(dev) || from >= size || tail >= size)
+	if (!dev || !uvfio_takes(dev) || from >= size || to >= size)
 		return;
-	for (uint32_t i = from; i != tail; i = i + 1 == size ? 0 : i + 1)
+	for (uint32_t i = from; i != to; i = i + 1 == size ? 0 : i + 1)
 		uvfio_take(dev, key_of(KEY_RX, n, i), UVFIO_TAKEN_ORDERS, "a receive descriptor",
 			   ring + i * 16ull, 16);
 }
