@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: NVME; kind: dma-race; asked: all;
+/* device: NVME; kind: dma-race; asked: all,-leak;
  * says: an entry of a submission queue, 64 bytes at IOVA 0x102040
  *
  * The completion queue is full, so the second command waits in its queue; it is changed there. To

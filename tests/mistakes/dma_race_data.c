@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: testdev; kind: dma-race-data; asked: all;
+/* device: testdev; kind: dma-race-data; asked: all,-leak;
  * says: the device got it .* before, by memory access in thread
  *
  * The buffer is filled with something else while the device waits before it reads it; and what the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: igb; kind: dma-race; asked: all; says: a transmit descriptor, 16 bytes at IOVA 0x101010
+/* device: igb; kind: dma-race; asked: all,-leak; says: a transmit descriptor, 16 bytes at IOVA
  *
  * Two descriptors are given while transmission is off, and the second one is changed before it is
  * on; one that was written back is the driver's again. */

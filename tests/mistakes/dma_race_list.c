@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: NVME,latency=200ms; kind: dma-race; asked: all;
+/* device: NVME,latency=200ms; kind: dma-race; asked: all,-leak;
  * says: a PRP list, 16 bytes at IOVA 0x10c000
  *
  * The list of a read is changed before the read completes. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: igb; kind: dma-race; asked: all; says: a receive descriptor, 16 bytes at IOVA 0x100010
+/* device: igb; kind: dma-race; asked: all,-leak; says: a receive descriptor, 16 bytes at IOVA
  *
  * A buffer is exchanged in a descriptor that the chip has. */
 #include "igb.h"
