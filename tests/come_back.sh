@@ -143,4 +143,17 @@ for how in open assign; do
 	over
 done
 kill -TERM "$pid"; wait "$pid"
+
+# ---- a network port: its causes of interrupts are read once, whoever answers
+serve igb
+begin "" "$P" 0000:01:00.0
+same "igb: a register, and causes" "stored stored" "$(ask 'store 38 81008100') $(ask 'store c8 44')"
+die; serve igb
+same "the causes are there" 44 "$(ask 'load c0')"
+die; serve igb
+same "and were read" 0 "$(ask 'load c0')"
+same "the register is as it was" 81008100 "$(ask 'load 38')"
+same "nothing was noticed" "err 0" "$(ask err)"
+over
+kill -TERM "$pid"; wait "$pid"
 counts
