@@ -37,6 +37,11 @@ struct uvfio_server {
 	bool started;
 	struct vu_server_limits limits;
 	char *state; /* the directory, or NULL */
+	/*
+	 * /proc/thread-self/fd of who made it, or 0: opened before a sandbox lets nobody open
+	 * anything. When that thread has ended what is there is looked for in the usual way.
+	 */
+	int table_fd;
 };
 
 struct uvfio_server_device {

@@ -4,6 +4,7 @@
  * each, and so have their virtual functions.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,6 +55,7 @@ struct uvfio_server *uvfio_server_new(const struct uvfio_server_ops *ops, void *
 {
 	CALL_FRAME_STACK(__func__, CALL_SITE());
 	struct uvfio_server *s = calloc(1, sizeof(*s));
+	int fd;
 
 	if (!s)
 		goto fail;
@@ -70,6 +72,8 @@ struct uvfio_server *uvfio_server_new(const struct uvfio_server_ops *ops, void *
 	pthread_cond_init(&s->changed, NULL);
 	CDS_INIT_LIST_HEAD(&s->devices);
 	CDS_INIT_LIST_HEAD(&s->lingering);
+	fd = fd_own(sys_open("/proc/thread-self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+	s->table_fd = fd < 0 ? 0 : fd;
 	/* an error of a server that lived at this address is not ours */
 	fail(s, 0, "%s", "");
 	return s;
@@ -116,6 +120,7 @@ static int start(struct uvfio_server_device *d)
 		.system = machine_system(d->s->machine),
 		.dev = d->plugged->vdev,
 		.name = d->plugged->addr,
+		.table_fd = d->s->table_fd,
 		.limits = d->s->limits,
 		.ioeventfds = d->ioeventfds,
 		.num_ioeventfds = d->num_ioeventfds,

@@ -271,6 +271,8 @@ void uvfio_server_free(struct uvfio_server *s)
 	machine_free(s->machine, false);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
+	if (s->table_fd)
+		fd_close_private(s->table_fd);
 	free(s->state);
 	free(s);
 }

@@ -399,7 +399,7 @@ int vu_set_irqs(struct vu_server_client *c, struct vu_message *m)
 	if (fds.fds)
 		a.data = fds.fds;
 	client_given = fds.given;
-	client_given.table = c->s->table_fd;
+	client_given.table = c->s->cfg.table_fd;
 	if (!ret)
 		ret = set_irqs(c, &a);
 	client_given = (struct client_given){ 0 };

@@ -35,9 +35,8 @@
 struct vu_server {
 	struct vu_server_config cfg;
 	char *name;
-	int fd;	      /* the listening socket */
-	int wake_fd;  /* an eventfd, for the thread to look around */
-	int table_fd; /* of struct client_given, which has 0 for none; the thread opens it */
+	int fd;	     /* the listening socket */
+	int wake_fd; /* an eventfd, for the thread to look around */
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t freed; /* the device is free, or the server stops, or has; CLOCK_MONOTONIC */

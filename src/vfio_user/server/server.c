@@ -144,9 +144,7 @@ static void *serve(void *arg)
 	bool stopping = false;
 	uint64_t events;
 	unsigned n = 0;
-	int fd = fd_own(sys_open("/proc/thread-self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
 
-	s->table_fd = fd < 0 ? 0 : fd;
 	do {
 		struct pollfd p[] = { { .fd = s->wake_fd, .events = POLLIN },
 				      { .fd = s->fd, .events = POLLIN } };
@@ -164,8 +162,6 @@ static void *serve(void *arg)
 		if (stopping)
 			n = throw_out(s);
 	} while (!stopping || n);
-	if (s->table_fd)
-		fd_close_private(s->table_fd);
 	pthread_mutex_lock(&s->lock);
 	s->ended = true;
 	pthread_cond_broadcast(&s->freed);

@@ -46,6 +46,8 @@ struct vu_server_config {
 	struct vfio_system *system;
 	struct vfio_device *dev; /* of @system, and not open otherwise; outlives the server */
 	const char *name;	 /* for the log, copied */
+	/* for struct client_given, which has 0 for none; it outlives the server */
+	int table_fd;
 	struct vu_server_limits limits;
 	const struct vu_ioeventfd *ioeventfds; /* live as long as the server */
 	unsigned num_ioeventfds;
