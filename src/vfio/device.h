@@ -45,7 +45,7 @@ struct vfio_region_area {
 	/* the provider's; the byte at @offset is its byte at @fd_offset. Unused if trapped. */
 	int fd;
 	uint64_t fd_offset;
-	/* POLLED, DIRECT: another process may have it mapped, which cannot be told when it is open */
+	/* POLLED, DIRECT: another process may have it mapped, and is not told when it is open */
 	bool shared;
 };
 /*
