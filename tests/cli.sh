@@ -276,7 +276,7 @@ is "a kind of a model is explained" "$("$U" help proto-nvme-cid-in-use | head -n
 is "a kind that there is not" "$("$U" help proto-nvme-no-such 2>&1 | grep -c "there is no kind 'proto-nvme-no-such'")" 1
 is "kinds of models in a list" "$("$U" run --check=-proto-nvme,proto-nvme-nsid -- true 2>&1 | tail -n 1 | grep -c 'no mistakes')" 1
 is "kinds of models that there are not" "$("$U" run --check=proto-nvme-nsids -- true 2>&1 | grep -c "is no kind of mistakes")" 1
-is "kinds of mistakes" "$(completed 'uvfio run --check=dma-r') $(completed 'uvfio run --check=dma-stale,dma-st') $(completed 'uvfio help dma-s')" "dma-rights  dma-stale,dma-stale  dma-stale "
+is "kinds of mistakes" "$(completed 'uvfio run --check=dma-ri') $(completed 'uvfio run --check=dma-stale,dma-st') $(completed 'uvfio help dma-s')" "dma-rights  dma-stale,dma-stale  dma-stale "
 is "levels" "$(completed 'uvfio run --log de')" "debug "
 is "interfaces" "$(completed 'uvfio run --abi v3,i')" "v3,intr_remap=off "
 is "models" "$(completed 'uvfio run --device ed')" "edu "
