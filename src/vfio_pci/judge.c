@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio_pci/judge.c: interrupts that a user waits for in vain, for the checker (check/). Whether one
- * was waited for cannot be seen when it comes: a driver may poll, mask, or take its eventfd away. So
- * most of it is judged when interrupts are disabled, the device is closed, or the process ends, of
- * what nobody can call back by then; and a user who shows that it knows better (an eventfd that was
- * there once, a mask) is believed.
+ * was waited for cannot be seen when it comes: a driver may poll, mask, or take its eventfd away.
+ * So most of it is judged when interrupts are disabled, the device is closed, or the process ends,
+ * of what nobody can call back by then; and a user who shows that it knows better (an eventfd that
+ * was there once, a mask) is believed.
  *
  * What is noted while interrupts come is a bit of an atomic word. Locks as the function says.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: testdev; kind: irq-before-enable; says: messages were enabled in config space. The bit does
- * not do it. */
+/* device: testdev; kind: irq-before-enable; says: messages were enabled in config space. The bit
+ * does not do it. */
 #include "mistakes.h"
 
 int main(void)

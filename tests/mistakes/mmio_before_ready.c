@@ -13,5 +13,5 @@ int main(void)
 		wait_ready(CSTS_READY);
 	put(0, &identify);
 	write32(SQTDBL(0), tail[0]); /* MISTAKE */
-	return take(0) != 0;
+	return reap(0) != 0;
 }

@@ -6,12 +6,12 @@
 int main(void)
 {
 	uint16_t command = MISTAKE ? 0 : PCI_COMMAND_MEMORY;
+	off_t at = (off_t)region(VFIO_PCI_BAR2_REGION_INDEX) + TD_SCRATCH32;
 	uint32_t value = 1;
 
 	start();
 	MUST(pwrite(device, &command, 2,
 		    (off_t)region(VFIO_PCI_CONFIG_REGION_INDEX) + PCI_COMMAND) == 2);
-	pwrite(device, &value, 4,
-	       (off_t)region(VFIO_PCI_BAR2_REGION_INDEX) + TD_SCRATCH32); /* MISTAKE */
+	pwrite(device, &value, 4, at); /* MISTAKE */
 	return 0;
 }
