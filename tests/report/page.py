@@ -67,7 +67,8 @@ def picture(path):
                 line[i] = (line[i] + (left + up) // 2) & 255
             elif how == 4:
                 p = left + up - corner
-                near = min((abs(p - left), 0, left), (abs(p - up), 1, up), (abs(p - corner), 2, corner))
+                near = min((abs(p - left), 0, left), (abs(p - up), 1, up),
+                           (abs(p - corner), 2, corner))
                 line[i] = (line[i] + near[2]) & 255
         rows.append([tuple(line[x * n:x * n + 3]) for x in range(width)])
         last = line
