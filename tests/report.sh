@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# report.sh: the page of `uvfio report`: what is in it, and how Chromium shows it (Debian's package
-# chromium, which is not among those that `make setup` installs: it is large).
+# report.sh: the page of `uvfio report`: what is in it; with UVFIO_LONG, how Chromium shows it
+# (Debian's package chromium, which is not among those that `make setup` installs: it is large).
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
@@ -21,6 +21,8 @@ fi
 same "where to" 2 "$("$U" report "$tmp/t" >"$tmp/out" 2>&1; echo $?)"
 same "a place that cannot be written" 1 "$("$U" report "$tmp/t" -o /nowhere/p >"$tmp/out" 2>&1; echo $?)"
 
+# some ten starts of a browser: in the long form
+[[ ${UVFIO_LONG-} ]] || { counts; exit; }
 if ! command -v chromium >/dev/null; then
 	skipped=1; echo "SKIP: chromium is missing"
 	counts; exit
