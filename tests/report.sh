@@ -8,8 +8,8 @@ set -uo pipefail
 U=$build/uvfio drv=$build/test/nvme_driver page=$top/tests/report/page.py
 [[ -x $drv ]] || { echo "report: $drv is missing: make driver-programs" >&2; exit 1; }
 truncate -s 16M "$tmp/disk"
-# a write that fails, and a mistake that --check names
-head -c 8192 /dev/zero | timeout 60 "$U" run --memlock unlimited --trace "$tmp/t" --check \
+# a write that fails, which is a line of the log
+head -c 8192 /dev/zero | timeout 60 "$U" run --memlock unlimited --trace "$tmp/t" \
 	--log-file "$tmp/log" --fault nvme.status,opc=1,qid=1,times=1 \
 	--device "nvme,image=$tmp/disk,mmap=trap" -- "$drv" write 0000:01:00.0 -b 8192 -a 0 -i >"$tmp/out" 2>&1
 check "a page is made" "$U" report "$tmp/t" -o "$tmp/page.html"
