@@ -408,7 +408,7 @@ static int dma_faulty(struct iommu_device *dev, uint32_t pasid, uint64_t iova, v
 		      size_t len, bool write)
 {
 	const struct fault_where w = { .device = dev->name, .at = iova, .size = len };
-	struct fault f = { FAULT_COUNT };
+	struct fault f = { .action = FAULT_COUNT };
 	int ret;
 
 	if (fault_at(write ? FAULT_DMA_WRITE : FAULT_DMA_READ, &w, &f) && f.action == FAULT_ABORT) {
