@@ -191,6 +191,22 @@ uint32_t igb_read_and_set(struct igb *g, uint32_t off, uint32_t bits)
 
 /* ---- a process was killed ---- */
 
+/*
+ * True if what was about to be stored is a count or a register: nothing else is finished, and one
+ * store cannot change where the next one goes.
+ */
+static bool can_redo(const struct igb_kept_access *a)
+{
+	for (unsigned i = 0; i < 2 && a->set[i].at; i++) {
+		uint32_t at = a->set[i].at, size = a->set[i].wide ? 8 : 4;
+
+		if (at < offsetof(struct igb_kept, stats) || at % size ||
+		    at > offsetof(struct igb_kept, reg) + IGB_BAR0_SIZE - size)
+			return false;
+	}
+	return true;
+}
+
 /* Undo an access that was cut, or finish it. False: no process of ours wrote that. */
 static bool end_access(struct igb *g, struct igb_kept_access *a)
 {
@@ -207,9 +223,8 @@ static bool end_access(struct igb *g, struct igb_kept_access *a)
 		atomic_store(&a->state, IGB_ACCESS_NONE);
 		return true;
 	case IGB_ACCESS_REDO:
-		for (unsigned i = 0; i < 2; i++)
-			if (a->set[i].at > sizeof(*g->kept) - 8 || a->set[i].at % 4)
-				return false;
+		if (!can_redo(a))
+			return false;
 		set_all(g, a);
 		atomic_store(&a->state, number << IGB_ACCESS_SHIFT | IGB_ACCESS_DONE);
 		return true;

@@ -485,6 +485,23 @@ static int with(struct far *f, size_t at, const void *value, size_t size)
 		with(f, offsetof(struct igb_kept, member), &value_, sizeof(value_)); \
 	})
 
+#define KEPT(member) ((uint32_t)offsetof(struct igb_kept, member))
+
+static int with_packet(struct far *f, uint32_t first_cmd, uint32_t len)
+{
+	return WITH(f, tx[3].state,
+		    ((struct igb_tx_state){ .first_cmd = first_cmd, .len = len, .started = true }));
+}
+
+/* An access was cut when it was about to store a zero @at there. */
+static int with_store(struct far *f, uint32_t at, bool wide)
+{
+	struct igb_kept_access a = { .state = IGB_ACCESS_REDO,
+				     .set = { { .at = at, .wide = wide } } };
+
+	return with(f, KEPT(access[0]), &a, sizeof(a));
+}
+
 static void test_refused(void **state)
 {
 	struct far *f = far_new(NULL);
@@ -502,6 +519,18 @@ static void test_refused(void **state)
 	assert_int_equal(WITH(f, rx[3].record.state, 9), -EINVAL);
 	assert_int_equal(WITH(f, rx[3].record.state, IGB_RECORD_READY), -EINVAL);
 	assert_int_equal(WITH(f, tx[3].record.valid, 9), -EINVAL);
+	/* a packet with no end yet that is longer than this one may be */
+	assert_int_equal(with_packet(f, 0, IGB_FRAME_MAX), 0);
+	assert_int_equal(with_packet(f, 0, IGB_FRAME_MAX + 1), -EINVAL);
+	assert_int_equal(with_packet(f, TXD_DEXT | TXD_TSE, IGB_PKT_MAX), 0);
+	assert_int_equal(with_packet(f, TXD_DEXT | TXD_TSE, IGB_PKT_MAX + 1), -EINVAL);
+	/* what is finished are stores to registers and counts */
+	assert_int_equal(with_store(f, KEPT(stats.traffic), true), 0);
+	assert_int_equal(with_store(f, KEPT(reg[IGB_TXQ(3, TDT) / 4]), false), 0);
+	assert_int_equal(with_store(f, KEPT(stats.traffic) + 4, true), -EINVAL);
+	assert_int_equal(with_store(f, KEPT(ctl), true), -EINVAL);
+	assert_int_equal(with_store(f, KEPT(access[0].set[1].at), false), -EINVAL);
+	assert_int_equal(with_store(f, KEPT(tx[0].state.len), false), -EINVAL);
 	assert_int_equal(try_carry_on(f), 0);
 	killed_start(&f->k, true);
 	send_one(f, 98);

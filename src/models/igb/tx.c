@@ -215,9 +215,15 @@ static void send_legacy(struct igb *g, struct igb_txq *q, const struct igb_desc 
 	emit(g, q, f, q->s.len, last->cmd & TXD_VLE, (uint16_t)(last->opt >> 16));
 }
 
+/* Return how long the packet can become. */
+static size_t longest(const struct igb_tx_state *s)
+{
+	return s->first_cmd & TXD_DEXT && s->first_cmd & TXD_TSE ? IGB_PKT_MAX : IGB_FRAME_MAX;
+}
+
 static bool gather(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 {
-	size_t n = d->cmd & 0xffff, max = IGB_PKT_MAX;
+	size_t n = d->cmd & 0xffff;
 
 	if (!q->s.started) {
 		q->s.started = true;
@@ -227,9 +233,7 @@ static bool gather(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 		q->s.first_opt = d->opt;
 		/* Offsets above the packet's first bytes cannot be asked for again. */
 	}
-	if (!(q->s.first_cmd & TXD_DEXT && q->s.first_cmd & TXD_TSE))
-		max = IGB_FRAME_MAX;
-	if (q->s.bad || n > max - q->s.len) {
+	if (q->s.bad || n > longest(&q->s) - q->s.len) {
 		q->s.bad = true; /* longer than the packet buffer: not sent */
 		return true;
 	}
@@ -495,7 +499,6 @@ static int load_queue(struct igb_txq *q, unsigned n, struct uvfio_state *s)
 {
 	uint8_t flags = uvfio_get8(s);
 	uint32_t len;
-	size_t max = IGB_PKT_MAX;
 
 	load_context(&q->s.ctx[0], s);
 	load_context(&q->s.ctx[1], s);
@@ -506,9 +509,7 @@ static int load_queue(struct igb_txq *q, unsigned n, struct uvfio_state *s)
 	q->s.bad = flags & 2;
 	q->s.started = flags & 4;
 	q->s.len = 0;
-	if (!(q->s.first_cmd & TXD_DEXT && q->s.first_cmd & TXD_TSE))
-		max = IGB_FRAME_MAX;
-	if (flags > 7 || len > max || (len && (!q->s.started || q->s.bad)))
+	if (flags > 7 || len > longest(&q->s) || (len && (!q->s.started || q->s.bad)))
 		return uvfio_load_error(s, "transmit queue %u: %u bytes of a packet, flags %xh", n,
 					len, flags);
 	if (!len)
@@ -541,7 +542,7 @@ bool igb_tx_take_up(struct igb *g, unsigned n)
 	uint32_t len = s->started ? s->len : 0;
 	uint64_t sent = atomic_load(&k->sent);
 
-	if (valid > IGB_RECORD_MARKED || len > IGB_PKT_MAX || (len && !have_buffer(q)))
+	if (valid > IGB_RECORD_MARKED || len > longest(s) || (len && !have_buffer(q)))
 		return false;
 	q->s = *s;
 	if (len)
