@@ -144,7 +144,9 @@ static int take_up_slots(struct nvme *n, struct nvme_cq *cq, char *why)
 			cq->free[cq->num_free++] = (uint16_t)i;
 			continue;
 		}
-		if (slot->sqid > n->max_queues || !slot->sqid != !cq->id)
+		/* a command goes back into the slots of where its queue completes */
+		if (slot->sqid > n->max_queues ||
+		    atomic_load(&n->kept->sq[slot->sqid].cqid) != cq->id)
 			return refuse(why, "completion queue %u: a command of queue %u", cq->id,
 				      slot->sqid);
 		take_up_fetch(n, slot);
@@ -309,6 +311,9 @@ static int same_device(const struct nvme *n, char *why)
 		if (k->blocks[i] != (i < n->num_ns ? n->ns[i].blocks : 0))
 			return refuse(why, "namespace %u had %llu blocks", i + 1,
 				      (unsigned long long)k->blocks[i]);
+	for (unsigned i = 0; i < n->num_ns; i++)
+		if (atomic_load(&k->cache[i].turn) > 1)
+			return refuse(why, "namespace %u had more than two maps of blocks", i + 1);
 	return 0;
 }
 

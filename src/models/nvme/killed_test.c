@@ -601,8 +601,12 @@ static void refused(struct far *f, size_t offset, uint64_t value, size_t size)
 static void test_refused(void **state)
 {
 	struct far *f = far_new(IMAGE, "/dev/shm", NULL, 0);
+	off_t slot = align_up(sizeof(struct nvme_kept), 4096) +
+		     NVME_SLOTS * sizeof(union nvme_slot) + offsetof(union nvme_slot, state);
 
 	enable(&f->drv);
+	make_pair(&f->drv, 0, 8, 8);
+	assert_int_equal(io(&f->drv, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
 	kill(f->k.pid, SIGKILL);
 	assert_int_equal(waitpid(f->k.pid, NULL, 0), f->k.pid);
 	f->drv.loop = loop_new();
@@ -614,6 +618,10 @@ static void test_refused(void **state)
 	refused(f, offsetof(struct nvme_kept, sq[0].head), 5000, 4);
 	refused(f, offsetof(struct nvme_kept, sq[3].cqid), 70, 2);
 	refused(f, offsetof(struct nvme_kept, cq[0].top), 100000, 4);
+	refused(f, offsetof(struct nvme_kept, cache[0].turn), 2, 4);
+	/* the first slot of queue 1 has a command of queue 2, which completes elsewhere */
+	refused(f, (size_t)slot, NVME_SLOT_FETCHED | 2u << 8, 2);
+	assert_int_equal(pwrite(f->k.kept, "", 1, slot), 1);
 	loop_free(f->drv.loop);
 	/* and as it was it is taken */
 	killed_start(&f->k, true);
