@@ -314,6 +314,9 @@ static const int allowed[] = {
 	SYS_epoll_pwait,
 	SYS_epoll_pwait2,
 	SYS_eventfd2,
+	SYS_io_setup, /* vfio/aio_signal.c */
+	SYS_io_submit,
+	SYS_io_destroy,
 	SYS_signalfd4,
 	SYS_pipe2,
 	SYS_timerfd_create,

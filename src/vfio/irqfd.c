@@ -9,6 +9,7 @@
  *  - write(2) blocks when the counter is full, unless the description is O_NONBLOCK, which is the
  * client's to choose. Nearly all choose it (QEMU, DPDK); for the others poll(2) looks first. That
  * costs a system call more, and leaves a full counter alone as the kernel does.
+ * A client that sent its eventfd is not trusted to leave it as it was then: aio_signal.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #include "base/rcu.h"
 #include "base/report.h"
 #include "base/sys.h"
+#include "vfio/aio_signal.h"
 #include "vfio/irqfd.h"
 #include "vfio/keeper.h"
 
@@ -33,7 +35,8 @@
 #define LOOK_FIRST (1 << 30) /* a blocking description */
 #define KEPT	   (1 << 29) /* no descriptor, but a key of keeper.c */
 #define FAR	   (1 << 28) /* another process's, whose readers are not seen */
-#define FLAGS	   (LOOK_FIRST | FAR)
+#define BY_AIO	   (1 << 27) /* of one that may make it block at any time */
+#define FLAGS	   (LOOK_FIRST | FAR | BY_AIO)
 
 /* True if @fd is ready for @events. Does not wait, nor is it interrupted. */
 static bool ready(int fd, short events)
@@ -121,6 +124,8 @@ int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
 			if (fl < 0 || !(fl & O_NONBLOCK))
 				own |= LOOK_FIRST;
 			own |= client_now || client_given.num_fds ? FAR : 0;
+			if (client_given.num_fds)
+				own |= LOOK_FIRST | (aio_signal_ready() ? BY_AIO : 0);
 		}
 		if (own < 0)
 			return own;
@@ -177,7 +182,8 @@ uint64_t vfio_trigger_signal(struct vfio_trigger *t)
 		int own = fd & ~FLAGS;
 
 		/* -EAGAIN is a full counter: the client has its wake-up already */
-		if (!(fd & LOOK_FIRST) || ready(own, POLLOUT))
+		if (!(fd & BY_AIO && aio_signal(own)) &&
+		    (!(fd & LOOK_FIRST) || ready(own, POLLOUT)))
 			sys_write(own, &one, sizeof(one));
 		n = atomic_fetch_add_explicit(&t->signals, 1, memory_order_relaxed) + 1;
 		if (n == 1)

@@ -271,6 +271,34 @@ static void full_counter_never_blocks(void **state)
 	}
 }
 
+/* One that was sent has another owner, who may make it a blocking one, and full, at any time. */
+static void given_never_blocks(void **state)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int theirs = eventfd(0, EFD_NONBLOCK), ours = dup(theirs);
+	struct vfio_trigger t;
+
+	vfio_trigger_init(&t);
+	client_given = (struct client_given){ .fds = &ours, .num_fds = 1 };
+	assert_int_equal(vfio_trigger_set(&t, ours), 0);
+	client_given = (struct client_given){ 0 };
+	/* more than the kernel has room to note */
+	for (unsigned i = 0; i < 10000; i++)
+		vfio_trigger_signal(&t);
+	assert_int_equal(count_of(theirs), 10000);
+	assert_int_equal(fcntl(theirs, F_SETFL, 0), 0);
+	assert_int_equal(write(theirs, &full, sizeof(full)), sizeof(full));
+	alarm(5);
+	for (unsigned i = 0; i < 10; i++)
+		vfio_trigger_signal(&t);
+	alarm(0);
+	assert_true(count_of(theirs) >= full);
+	vfio_trigger_signal(&t);
+	assert_int_equal(count_of(theirs), 1);
+	assert_int_equal(vfio_trigger_set(&t, -1), 0);
+	close(theirs);
+}
+
 struct fire {
 	struct vfio_trigger t;
 	atomic_bool stop;
@@ -435,6 +463,7 @@ int main(void)
 		cmocka_unit_test(trigger_without_numbers),
 		cmocka_unit_test(replaced_is_not_signalled),
 		cmocka_unit_test(full_counter_never_blocks),
+		cmocka_unit_test(given_never_blocks),
 		cmocka_unit_test(replaced_under_fire),
 		cmocka_unit_test(virqfd_is_served),
 		cmocka_unit_test(unread_is_told),
