@@ -70,6 +70,7 @@ struct vu_conn_limits {
 	unsigned max_queued; /* commands that are kept while nobody takes them, and at most */
 			     /* four times max_data behind their headers, and max_fds */
 	uint64_t timeout_ns; /* for the peer to take a message out of the socket; 0: for ever */
+	bool no_sockets;     /* a message with one is answered by -EINVAL, and nothing keeps it */
 };
 
 /**

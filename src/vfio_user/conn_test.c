@@ -581,6 +581,39 @@ static void test_descriptors_wait(void **state)
 	vu_conn_free(c);
 }
 
+/* A peer that sends its own end is seen to go all the same, also in the middle of a message. */
+static void test_own_end(void **state)
+{
+	struct vu_conn_limits limits = test_limits;
+	uint8_t text[64];
+	struct vu_header h;
+	struct vu_message m;
+	int peer, fds[2];
+	size_t n;
+
+	limits.no_sockets = true;
+	for (size_t part = 1; part < 64; part += 7) {
+		struct vu_conn *c = make_raw(&peer);
+
+		vu_conn_set_limits(c, &limits, 8);
+		fds[0] = eventfd(0, EFD_CLOEXEC);
+		fds[1] = peer;
+		n = put_message(text, 1, VU_DEVICE_SET_IRQS, VU_TYPE_COMMAND, NULL, 20);
+		send_raw(peer, text, n, fds, 2);
+		assert_int_equal(vu_conn_next(c, SECOND / 50, &m), -EAGAIN);
+		recv_raw(peer, &h, sizeof(h));
+		assert_int_equal(h.error, EINVAL);
+		/* the first bytes of one */
+		n = put_message(text, 2, VU_DEVICE_SET_IRQS, VU_TYPE_COMMAND, NULL, 48);
+		send_raw(peer, text, part < n ? part : n - 1, fds, 2);
+		assert_int_equal(vu_conn_next(c, SECOND / 50, &m), -EAGAIN);
+		close(fds[0]);
+		close(peer);
+		assert_int_equal(vu_conn_next(c, SECOND, &m), -ECONNRESET);
+		vu_conn_free(c);
+	}
+}
+
 static void on_late(void *arg, uint16_t command)
 {
 	struct vu_conn *peer = arg;
@@ -710,6 +743,7 @@ int main(void)
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_too_much_to_send),
 		cmocka_unit_test(test_descriptors_wait),
+		cmocka_unit_test(test_own_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

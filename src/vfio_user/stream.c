@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -239,8 +240,26 @@ static void decide(struct vu_stream *s, unsigned from)
 		decided(s);
 }
 
+/*
+ * Close those that are sockets. One may be the peer's own end: while this process had it, the peer
+ * would never be seen to have gone, whatever became of it.
+ */
+static void refuse_sockets(struct vu_stream *s)
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < s->num_fds; i++) {
+		if (sys_call(SYS_fstat, s->fds[i], (long)&st, 0, 0, 0, 0) || !S_ISSOCK(st.st_mode))
+			continue;
+		sys_close(s->fds[i]);
+		s->fds[i] = -1;
+		s->fds_error = -EINVAL;
+	}
+}
+
 /* Keep what the kernel gave with the bytes from @from up. */
-static void keep_fds(struct vu_stream *s, struct msghdr *mh, bool into_window, unsigned from)
+static void keep_fds(struct vu_stream *s, struct msghdr *mh, bool into_window, unsigned from,
+		     bool no_sockets)
 {
 	bool was_undecided = s->undecided, lost = mh->msg_flags & MSG_CTRUNC, none = true;
 
@@ -261,6 +280,8 @@ static void keep_fds(struct vu_stream *s, struct msghdr *mh, bool into_window, u
 			memcpy(to, came, n * sizeof(*to));
 			s->fds = to;
 			s->num_fds = n;
+			if (no_sockets)
+				refuse_sockets(s);
 			continue;
 		}
 		for (unsigned i = 0; i < n; i++)
@@ -298,7 +319,7 @@ static int set_timeout(struct vu_stream *s, uint64_t ns)
 }
 
 /* Receive once. The number of bytes, 0: the peer has closed it; -errno. */
-static long receive(struct vu_stream *s, int flags)
+static long receive(struct vu_stream *s, bool no_sockets, int flags)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
 	bool body = s->begun;
@@ -336,7 +357,7 @@ static long receive(struct vu_stream *s, int flags)
 	else
 		s->end += (unsigned)n;
 	if (s->undecided || mh.msg_controllen || mh.msg_flags & MSG_CTRUNC)
-		keep_fds(s, &mh, !body, from);
+		keep_fds(s, &mh, !body, from, no_sockets);
 	return n;
 }
 
@@ -386,7 +407,7 @@ int vu_stream_read(struct vu_stream *s, const struct vu_conn_limits *limits, str
 				return rc;
 		}
 		u->timeout_ns = 0;
-		n = receive(s, poll || !u->deadline ? MSG_DONTWAIT : 0);
+		n = receive(s, limits->no_sockets, poll || !u->deadline ? MSG_DONTWAIT : 0);
 		if (!n && s->undecided) {
 			decided(s); /* what came before is whole */
 			continue;

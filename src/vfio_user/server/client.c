@@ -34,7 +34,8 @@ static struct vu_conn_limits conn_limits(const struct vu_server *s)
 	return (struct vu_conn_limits){ .max_data = s->cfg.limits.max_data,
 					.max_fds = s->cfg.limits.max_fds,
 					.max_queued = s->cfg.limits.max_queued,
-					.timeout_ns = SEND_NS };
+					.timeout_ns = SEND_NS,
+					.no_sockets = true };
 }
 
 /* ---- the device ---- */
