@@ -31,14 +31,14 @@ static bool read_input(void *arg, uint64_t addr, void *buf, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	const struct cfi_memory memory = { read_input, NULL };
+	const struct cfi_memory memory = { .read = read_input };
 	struct cfi_regs regs = { .known = 0 };
 
 	input = data;
 	size = n;
-	cfi_set(&regs, CFI_RSP, TABLES + 256);
-	cfi_set(&regs, CFI_RBP, TABLES + 320);
-	cfi_set(&regs, CFI_RIP, TABLES + 64);
+	cfi_set(&regs, CFI_RSP, TABLES + 256, 0);
+	cfi_set(&regs, CFI_RBP, TABLES + 320, 0);
+	cfi_set(&regs, CFI_RIP, TABLES + 64, 0);
 	for (unsigned i = 0; i < STEPS; i++) {
 		uint64_t pc = regs.r[CFI_RIP];
 
