@@ -176,7 +176,8 @@ static uint64_t ticks(void)
 static uint8_t *reserve(unsigned need)
 {
 	struct trace_ring *ring = &shared->ring[me.ring];
-	uint64_t size = shared->ring_size, head, pad, used;
+	uint64_t size = shared->ring_size, pad, used;
+	unsigned long long head;
 	uint8_t *memory = shared->memory + me.ring * size;
 
 	head = atomic_load_explicit(&ring->head, memory_order_relaxed);
