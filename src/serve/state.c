@@ -27,12 +27,15 @@
 static int read_run(const char *path, uint64_t *run)
 {
 	char text[RUN_TEXT + 1] = "";
-	int fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0), end = 0;
+	/* a pipe is not waited for */
+	int fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0),
+	    end = 0;
+	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
-		return fd;
-	n = sys_pread(fd, text, RUN_TEXT, 0);
+		return fd == -ELOOP ? -EINVAL : fd;
+	n = fstat(fd, &st) || !S_ISREG(st.st_mode) ? -EINVAL : sys_pread(fd, text, RUN_TEXT, 0);
 	sys_close(fd);
 	if (n < 0)
 		return (int)n;

@@ -67,6 +67,15 @@ static void test_directory(void **none)
 	write_file(run, "what is this");
 	refused(s, uvfio_server_set_state(s, state), -EINVAL, "none of uvfio's");
 	unlink(run);
+	/* nobody writes to it */
+	assert_int_equal(mkfifo(run, 0600), 0);
+	alarm(10);
+	refused(s, uvfio_server_set_state(s, state), -EINVAL, "none of uvfio's");
+	alarm(0);
+	unlink(run);
+	assert_int_equal(symlink("/dev/zero", run), 0);
+	refused(s, uvfio_server_set_state(s, state), -EINVAL, "none of uvfio's");
+	unlink(run);
 	assert_int_equal(uvfio_server_set_state(s, state), 0);
 	refused(s, uvfio_server_set_state(s, state), -EBUSY, "already");
 	uvfio_server_free(s);
