@@ -18,8 +18,9 @@ write() {
 show() { "$U" trace "$@" >"$tmp/text" 2>"$tmp/err"; }
 line() { has "$1" "$2" "$tmp/text"; }
 
-for o in ,process=own ""; do
-	check "a run is traced${o:+ ($o)}" write "$tmp/t" "$o"
+# a store to a polled doorbell is seen while its page is not open only: by chance
+for o in ,process=own ,mmap=trap; do
+	check "a run is traced ($o)" write "$tmp/t" "$o"
 	check "and shown" show "$tmp/t"
 	same "nothing is missing" "" "$(cat "$tmp/err")"
 	line "an access of a mapped BAR" ' 0000:01:00.0 bar +BAR0 write CC \(0x0014\) of 4 <- 0x00460001$'

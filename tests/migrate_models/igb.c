@@ -203,6 +203,8 @@ static void igb_begin(struct side *s)
 	uint32_t words[2] = { 0, 0 };
 
 	put(s, CTRL, CTRL_RST);
+	while (get(s, CTRL) & CTRL_RST) /* 82576 datasheet, 4.5.3 */
+		;
 	if (is_vf) {
 		memcpy(words, address, sizeof(address));
 		say(s, SAY_RESET, 0, 0);

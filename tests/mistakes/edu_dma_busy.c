@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: edu,dma_delay=60000000; kind: proto-edu-dma-busy; says: BAR0 DMA_SRC .0x0080.: a DMA is running. */
+/* device: edu,dma_delay=60000000; kind: proto-edu-dma-busy;
+ * says: BAR0 DMA_SRC .0x0080.: a DMA is running. */
 #include "mistakes.h"
 
 int main(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* device: edu,factorial_delay=10000000; kind: proto-edu-factorial-busy; says: FACTORIAL .0x0008.: another. */
+/* device: edu,factorial_delay=10000000; kind: proto-edu-factorial-busy;
+ * says: FACTORIAL .0x0008.: another. */
 #include "mistakes.h"
 
 int main(void)
