@@ -136,12 +136,14 @@ static void end(void)
 /* The device opens and stays open; with mmap=trap it cannot. */
 static void opened(void)
 {
-	uint64_t before = get(OPENS);
+	uint64_t before;
 
 	set(CONTROL, 2);
+	/* not before it: a device that opens and closes goes on doing so until then */
+	before = get(OPENS);
 	if (trap)
 		WAIT_FOR(get(RESULT) == ENOENT);
-	else /* once may have been before the device knew */
+	else /* the first one may have looked at CONTROL before, and close again */
 		WAIT_FOR(get(OPENS) > before + 1);
 }
 
