@@ -354,8 +354,10 @@ void igb_tx_give_back(struct igb_txq *q, unsigned n, uint32_t i);
 void igb_rx_give_back(struct igb_rxq *q, unsigned n, uint32_t i);
 /* Run queue @n, whose tail moved: at once, or in a while. */
 void igb_tx_rung(struct igb *g, unsigned n);
-/* The queues of @fn are others now. */
+/* The queues of @fn are others now. With the lock of one of them. */
 void igb_taken_forget(const struct igb_fn *fn);
+/* Transmit queue @n is another now. */
+void igb_tx_forget(struct igb *g, unsigned n);
 int igb_taken_init(struct igb *g);
 
 /* ---- tx.c ---- */
@@ -388,7 +390,7 @@ void igb_rx_restore(struct igb *g, unsigned queue, struct uvfio_state *s);
 bool igb_rx_take_up(struct igb *g, unsigned queue);
 /* Finish the frame that it was at: return how many descriptors that is. */
 unsigned igb_rx_finish(struct igb *g, unsigned queue);
-/* Forget the descriptors that were fetched ahead. */
+/* Forget the descriptors that were fetched ahead: the queue is another now. */
 void igb_rx_forget(struct igb *g, unsigned queue);
 /* Reset a queue, and give it to @fn unless that is NULL. */
 void igb_rx_own(struct igb *g, unsigned queue, struct igb_fn *fn);

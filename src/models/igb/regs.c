@@ -424,7 +424,7 @@ static void write_queue(struct igb *g, uint32_t off, uint32_t value)
 			return;
 		}
 		store(g, off, value);
-		igb_taken_forget(g->txq[n].fn);
+		igb_tx_forget(g, n);
 		if (r == TXDCTL)
 			igb_tx_kick(g, n);
 	} else if (r != RQDPC) {
@@ -433,7 +433,6 @@ static void write_queue(struct igb *g, uint32_t off, uint32_t value)
 		store(g, off, value);
 		if (r == RDT)
 			return;
-		igb_taken_forget(g->rxq[n].fn);
 		igb_rx_forget(g, n);
 	}
 }

@@ -444,6 +444,7 @@ void igb_rx_forget(struct igb *g, unsigned n)
 
 	pthread_mutex_lock(&q->lock);
 	q->cached = q->next = 0;
+	igb_taken_forget(q->fn);
 	pthread_mutex_unlock(&q->lock);
 }
 

@@ -18,6 +18,20 @@ static uint64_t key_of(unsigned direction, unsigned n, uint32_t i)
 	return (uint64_t)direction << 32 | n << 16 | i;
 }
 
+/*
+ * Return the device of @fn, the owner of a queue whose lock is held: it stays as long as that.
+ * NULL: a virtual function that was not made yet.
+ */
+static struct uvfio_dev *dev_of(const struct igb_fn *fn)
+{
+	struct uvfio_dev *dev;
+
+	pthread_mutex_lock(&fn->g->irq.lock);
+	dev = fn->dev;
+	pthread_mutex_unlock(&fn->g->irq.lock);
+	return dev;
+}
+
 /* Take the frame that a descriptor sends. */
 static void take_frame(struct uvfio_dev *dev, uint64_t key, uint64_t at)
 {
@@ -29,9 +43,10 @@ static void take_frame(struct uvfio_dev *dev, uint64_t key, uint64_t at)
 	uvfio_take(dev, key, UVFIO_TAKEN_DATA, "a frame to send", d.addr, d.cmd & 0xffff);
 }
 
-void igb_tx_take(struct igb *g, unsigned n, uint32_t to)
+/* With the queue's lock, as another thread may give it to another function. */
+static void take_tx(struct igb *g, unsigned n, uint32_t to)
 {
-	struct uvfio_dev *dev = g->txq[n].fn->dev;
+	struct uvfio_dev *dev = dev_of(g->txq[n].fn);
 	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) | (uint64_t)igb_get(g, IGB_TXQ(n, TDBAH))
 								<< 32;
 	uint32_t size = igb_get(g, IGB_TXQ(n, TDLEN)) / 16, from = igb_get(g, IGB_TXQ(n, TDT));
@@ -48,9 +63,10 @@ void igb_tx_take(struct igb *g, unsigned n, uint32_t to)
 	}
 }
 
-void igb_rx_take(struct igb *g, unsigned n, uint32_t to)
+/* With the queue's lock. */
+static void take_rx(struct igb *g, unsigned n, uint32_t to)
 {
-	struct uvfio_dev *dev = g->rxq[n].fn->dev;
+	struct uvfio_dev *dev = dev_of(g->rxq[n].fn);
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
 								<< 32;
 	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, from = igb_get(g, IGB_RXQ(n, RDT));
@@ -60,6 +76,24 @@ void igb_rx_take(struct igb *g, unsigned n, uint32_t to)
 	for (uint32_t i = from; i != to; i = i + 1 == size ? 0 : i + 1)
 		uvfio_take(dev, key_of(KEY_RX, n, i), UVFIO_TAKEN_ORDERS, "a receive descriptor",
 			   ring + i * 16ull, 16);
+}
+
+void igb_tx_take(struct igb *g, unsigned n, uint32_t to)
+{
+	if (!g->fetch)
+		return;
+	pthread_mutex_lock(&g->txq[n].lock);
+	take_tx(g, n, to);
+	pthread_mutex_unlock(&g->txq[n].lock);
+}
+
+void igb_rx_take(struct igb *g, unsigned n, uint32_t to)
+{
+	if (!g->fetch)
+		return;
+	pthread_mutex_lock(&g->rxq[n].lock);
+	take_rx(g, n, to);
+	pthread_mutex_unlock(&g->rxq[n].lock);
 }
 
 void igb_tx_give_back(struct igb_txq *q, unsigned n, uint32_t i)
@@ -74,8 +108,17 @@ void igb_rx_give_back(struct igb_rxq *q, unsigned n, uint32_t i)
 
 void igb_taken_forget(const struct igb_fn *fn)
 {
-	if (fn->dev)
-		uvfio_forget(fn->dev);
+	struct uvfio_dev *dev = fn->g->fetch ? dev_of(fn) : NULL;
+
+	if (dev)
+		uvfio_forget(dev);
+}
+
+void igb_tx_forget(struct igb *g, unsigned n)
+{
+	pthread_mutex_lock(&g->txq[n].lock);
+	igb_taken_forget(g->txq[n].fn);
+	pthread_mutex_unlock(&g->txq[n].lock);
 }
 
 void igb_tx_rung(struct igb *g, unsigned n)
