@@ -46,7 +46,8 @@ static void test_link_flap(void **state)
 	send_to(FAR, PF);
 	wait_change(&port[PF]);
 	wait_change(&port[FAR]);
-	while (!(r(IGB_STATUS) & STATUS_LU))
+	/* the cable is in at both ends again */
+	while (!(r(IGB_STATUS) & STATUS_LU) || !(pr(&port[FAR], IGB_STATUS) & STATUS_LU))
 		sched_yield();
 	who();
 	send_to(FAR, PF);
