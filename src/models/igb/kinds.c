@@ -152,6 +152,9 @@ static bool is_on(const struct store *s)
 static void judge_tail(const struct store *s)
 {
 	uint32_t size = of_queue(s, RDLEN) / 16, head = of_queue(s, RDH), old = of_queue(s, RDT);
+	struct igb *g = s->fn->g;
+	unsigned n = s->base >> 6 & 15;
+	pthread_mutex_t *lock = s->tx ? &g->txq[n].lock : &g->rxq[n].lock;
 	uint32_t had, has;
 
 	if (!(of_queue(s, RXDCTL) & QUEUE_ENABLE)) {
@@ -169,6 +172,19 @@ static void judge_tail(const struct store *s)
 		return;
 	}
 	if (head >= size || old >= size)
+		return;
+	had = (old + size - head) % size;
+	has = (s->value + size - head) % size;
+	/*
+	 * A driver may have descriptors back, and give them again, of which the head does not tell
+	 * yet. So that is looked at once more while the queue is at rest; one that is at work is
+	 * not judged.
+	 */
+	if (has >= had || pthread_mutex_trylock(lock))
+		return;
+	head = of_queue(s, RDH);
+	pthread_mutex_unlock(lock);
+	if (head >= size)
 		return;
 	had = (old + size - head) % size;
 	has = (s->value + size - head) % size;
