@@ -59,7 +59,9 @@ both() {
 
 for source in *.c; do
 	by=$(field "${source%.c}" by) # the only compiler, with its flags
-	[[ $(field "${source%.c}" under) != valgrind* ]] || command -v valgrind >/dev/null || continue
+	if [[ $(field "${source%.c}" under) == valgrind* ]] && ! command -v valgrind >/dev/null; then
+		skipped=$((skipped + 1)); echo "SKIP: ${source%.c}: valgrind is missing"; continue
+	fi
 	# shellcheck disable=SC2086
 	both "${source%.c}" "${by:-gcc -O2}" ${by:-gcc -O2}
 done

@@ -17,6 +17,8 @@ check "with all that it shows, and nothing else is needed" python3 "$page" data 
 if command -v node >/dev/null; then
 	python3 "$page" script "$tmp/page.html" >"$tmp/page.js"
 	check "its script can be read" node --check "$tmp/page.js"
+else
+	skipped=1; echo "SKIP: node is missing: nobody reads the page's script"
 fi
 same "where to" 2 "$("$U" report "$tmp/t" >"$tmp/out" 2>&1; echo $?)"
 same "a place that cannot be written" 1 "$("$U" report "$tmp/t" -o /nowhere/p >"$tmp/out" 2>&1; echo $?)"
@@ -24,7 +26,7 @@ same "a place that cannot be written" 1 "$("$U" report "$tmp/t" -o /nowhere/p >"
 # some ten starts of a browser: in the long form
 [[ ${UVFIO_LONG-} ]] || { counts; exit; }
 if ! command -v chromium >/dev/null; then
-	skipped=1; echo "SKIP: chromium is missing"
+	skipped=$((skipped + 1)); echo "SKIP: chromium is missing"
 	counts; exit
 fi
 # browse URL NAME: $tmp/NAME.html is what became of the page, $tmp/NAME.png how it looks
