@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "base/report.h"
+#include "base/run_file.h"
 #include "base/sys.h"
 #include "base/untouched.h"
 #include "check/internal.h"
@@ -520,25 +521,15 @@ int check_start_with(struct check_shared *s, bool stops)
 
 int check_start(const char *dir, bool stops)
 {
-	char path[PATH_MAX];
-	long p;
-	int fd, rc;
+	size_t size;
+	long p = run_file_map(dir, CHECK_FILE, sizeof(struct check_shared), &size);
+	int rc;
 
-	if (snprintf(path, sizeof(path), "%s/" CHECK_FILE, dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	fd = sys_open(path, O_RDWR | O_CLOEXEC | O_NOCTTY, 0);
-	if (fd == -ENOENT)
-		return 0;
-	if (fd < 0)
-		return fd;
-	p = sys_call(SYS_mmap, 0, sizeof(struct check_shared), PROT_READ | PROT_WRITE, MAP_SHARED,
-		     fd, 0);
-	sys_close(fd);
 	if (sys_failed(p))
-		return (int)p;
+		return p == -ENOENT ? 0 : (int)p;
 	rc = check_start_with((struct check_shared *)p, stops);
 	if (rc)
-		sys_call(SYS_munmap, p, sizeof(struct check_shared), 0, 0, 0, 0);
+		sys_call(SYS_munmap, p, (long)size, 0, 0, 0, 0);
 	return rc;
 }
 

@@ -5,14 +5,12 @@
  * waited for; what there is no room for is counted.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <x86intrin.h>
 
@@ -20,6 +18,7 @@
 #include "base/client.h"
 #include "base/event.h"
 #include "base/report.h"
+#include "base/run_file.h"
 #include "base/sys.h"
 #include "base/util.h"
 #include "trace/shared.h"
@@ -418,27 +417,16 @@ int trace_start_with(struct trace_shared *s)
 
 int trace_start(const char *dir)
 {
-	char path[PATH_MAX];
-	struct stat st;
-	long p;
-	int fd, rc;
+	size_t size;
+	long p = run_file_map(dir, TRACE_FILE, sizeof(*shared), &size);
+	int rc;
 
-	if (snprintf(path, sizeof(path), "%s/" TRACE_FILE, dir) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	fd = sys_open(path, O_RDWR | O_CLOEXEC | O_NOCTTY, 0);
-	if (fd == -ENOENT)
-		return 0;
-	if (fd < 0)
-		return fd;
-	rc = (int)sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
-	p = rc ? rc : sys_call(SYS_mmap, 0, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	sys_close(fd);
 	if (sys_failed(p))
-		return (int)p;
-	rc = (size_t)st.st_size < sizeof(*shared) ? -EINVAL
-						  : trace_start_with((struct trace_shared *)p);
+		return p == -ENOENT ? 0 : (int)p;
+	rc = ((struct trace_shared *)p)->size > size ? -EINVAL
+						     : trace_start_with((struct trace_shared *)p);
 	if (rc)
-		sys_call(SYS_munmap, p, st.st_size, 0, 0, 0, 0);
+		sys_call(SYS_munmap, p, (long)size, 0, 0, 0, 0);
 	return rc;
 }
 
